@@ -1,0 +1,71 @@
+"""The whole way from raw values to answers, as the manifest describes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge import steps
+from edge.decision import decide
+from edge.errors import InputError
+from edge.model import Model
+from edge.read_input import to_batch
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model said about n samples.
+
+    outputs  the raw outputs by name, [n, ...]
+    answers  the manifest's decision about the first output, [n] or [n, k]; None without a manifest
+    labels   the label of every answer; None where the manifest has none or the answer is a value
+    """
+
+    outputs: Mapping[str, np.ndarray]
+    answers: np.ndarray | None
+    labels: list[str] | None
+
+
+def answer(model: Model, raw: Mapping[str, np.ndarray], *, preprocess: bool = True) -> Answers:
+    """Preprocess raw arrays by input name, run the model, decide, and look up the labels.
+
+    Raises InputError if an array does not fit, BrokenRuntimeError if the model cannot answer.
+    """
+    outputs = model.predict(prepare(model, raw, preprocess=preprocess))
+    manifest = model.manifest
+    if manifest is None:
+        return Answers(outputs, None, None)
+    answers = decide(outputs[manifest.outputs[0].name], manifest.decision)
+    return Answers(outputs, answers, _labels(answers, manifest.decision, manifest.labels))
+
+
+def prepare(
+    model: Model, raw: Mapping[str, np.ndarray], *, preprocess: bool = True
+) -> dict[str, np.ndarray]:
+    """The batch of every input, [n, ...], preprocessed unless told otherwise.
+
+    Raises InputError that names the input which does not fit.
+    """
+    todo = model.manifest.preprocessing if model.manifest and preprocess else {}
+    shapes = {tensor.name: tensor.shape[1:] for tensor in model.inputs if tensor.shape}
+    prepared = dict(raw)  # inputs without a batch axis, and names that predict() will refuse
+    for name in shapes.keys() & raw.keys():
+        of_input = todo.get(name, ())
+        try:
+            batch = to_batch(raw[name], steps.raw_shape(of_input, shapes[name]))
+            prepared[name] = steps.apply(of_input, batch)
+        except InputError as error:
+            raise InputError(f"input {name}: {error}") from error
+    return prepared
+
+
+def _labels(
+    answers: np.ndarray, decision: str, labels: tuple[str, ...] | None
+) -> list[str] | None:
+    if labels is None or decision == "value" or answers.ndim != 1:
+        return None
+    if answers.max() >= len(labels):
+        raise InputError(f"the model chose class {answers.max()}, there are {len(labels)} labels")
+    return [labels[index] for index in answers]

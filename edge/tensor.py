@@ -1,0 +1,100 @@
+"""The description of one input or output of a model, and how two descriptions are matched."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from edge.errors import ModelError
+
+Shape = tuple[Optional[int], ...]
+"""Sizes by axis; None where the size is free. Axis 0 counts the samples."""
+
+DTYPES = (
+    "float32", "float16", "float64", "int8", "uint8", "int16", "uint16",
+    "int32", "uint32", "int64", "uint64", "bool",
+)  # fmt: skip
+"""The dtypes that both a manifest and a runtime may name, spelled as numpy spells them."""
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """Name, shape and dtype of an input or output.
+
+    Law: `Tensor.from_json(t.to_json(), where) == t`.
+    """
+
+    name: str
+    shape: Shape
+    dtype: str
+
+    def __str__(self) -> str:
+        sizes = ", ".join("n" if size is None else str(size) for size in self.shape)
+        return f"{self.name} {self.dtype}[{sizes}]"
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object; a free axis is null."""
+        return {"name": self.name, "shape": list(self.shape), "dtype": self.dtype}
+
+    @classmethod
+    def from_json(cls, value: object, where: str) -> Tensor:
+        """Read what `to_json` wrote.
+
+        Raises ModelError that names the field, prefixed by `where`.
+        """
+        if not isinstance(value, Mapping) or set(value) != {"name", "shape", "dtype"}:
+            raise ModelError(f"{where}: expected an object with name, shape and dtype")
+        name, shape, dtype = value["name"], value["shape"], value["dtype"]
+        if not isinstance(name, str) or not name:
+            raise ModelError(f"{where}.name: expected text, got {name!r}")
+        if not isinstance(shape, list) or not all(_is_size(size) for size in shape):
+            raise ModelError(f"{where}.shape: expected sizes above 0 or null, got {shape!r}")
+        if dtype not in DTYPES:
+            raise ModelError(f"{where}.dtype: {dtype!r} is not one of {', '.join(DTYPES)}")
+        return cls(name, tuple(shape), dtype)
+
+
+def _is_size(size: object) -> bool:
+    return size is None or (type(size) is int and size > 0)
+
+
+def natural_order(name: str) -> list[tuple[int, str]]:
+    """Sort key that puts args_2 before args_10, as whoever numbered them meant."""
+    return [(int(part or 0), text) for text, part in re.findall(r"(\D*)(\d*)", name)]
+
+
+def align(found: Sequence[Tensor], wanted: Sequence[Tensor], where: str) -> list[int]:
+    """For each wanted tensor, the position in `found` of the tensor that it describes.
+
+    By name where both sides carry the same names; otherwise by position, because converters rename
+    (`args_0`, `StatefulPartitionedCall:0`). Position alone could swap two tensors, so shapes and
+    dtypes must agree in both cases.
+
+    Raises ModelError if the counts, a shape or a dtype differ.
+    """
+    names = [tensor.name for tensor in found]
+    if len(found) != len(wanted):
+        raise ModelError(
+            f"{where}: the manifest describes {len(wanted)} tensors, the model has {len(found)}\n"
+            "export the model again"
+        )
+    by_name = set(names) == {tensor.name for tensor in wanted}
+    order = [names.index(t.name) for t in wanted] if by_name else list(range(len(wanted)))
+    for tensor, position in zip(wanted, order):
+        if not _agree(found[position], tensor):
+            raise ModelError(
+                f"{where}: the manifest says {tensor}, the model has {found[position]}\n"
+                "the manifest belongs to another model; export the model again"
+            )
+    return order
+
+
+def _agree(one: Tensor, other: Tensor) -> bool:
+    sizes = zip(one.shape, other.shape)
+    return (
+        one.dtype == other.dtype
+        and len(one.shape) == len(other.shape)
+        and all(a == b or a is None or b is None for a, b in sizes)
+    )

@@ -1,0 +1,251 @@
+"""The values that stages hand to each other, and the run directory they live in.
+
+    runs/linear-20260102-030405-ab12/
+      run.json             status, recipe hash, versions, seed, workers, timings, metrics, exports
+      recipe.py            the recipe as it was trained
+      metrics.jsonl        one row an epoch and framework
+      tensorboard/FW/      TensorBoard events
+      FW/                  the trained model (.keras, or .safetensors and .pt2) and golden.npz
+      exports/             one file a framework, target and precision
+      logs/                what workers and converters printed
+      verification.json
+
+Files are plain and are written atomically. None is read with pickle.
+"""
+
+import datetime
+import io
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from toolkit.errors import NotFoundError, UsageError, nearest
+from toolkit.files import make_directory, write_bytes, write_json
+from toolkit.recipe import Array
+from toolkit.source import RecipeSource
+
+MODEL_FILES = {"tf": "model.keras", "torch": "model.safetensors"}
+
+
+@dataclass(frozen=True)
+class Golden:
+    """Validation samples and what the trained model answered; travels with the model.
+
+    Round trip: `Golden.from_bytes(golden.to_bytes())` holds equal arrays.
+
+    Attributes:
+        inputs: raw inputs by name, each [n, ...], before preprocessing.
+        outputs: the trained model's outputs by name, each [n, ...].
+        targets: what the data says, [n, ...].
+    """
+
+    inputs: Mapping[str, Array]
+    outputs: Mapping[str, Array]
+    targets: Array
+
+    def to_bytes(self) -> bytes:
+        """Serialise as .npz without pickle."""
+        arrays = {f"input.{name}": array for name, array in self.inputs.items()}
+        arrays |= {f"output.{name}": array for name, array in self.outputs.items()}
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, targets=self.targets, **arrays)  # type: ignore[arg-type]
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Self:
+        """Read what `to_bytes` wrote."""
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            groups: dict[str, dict[str, Array]] = {"input": {}, "output": {}}
+            for key in arrays.files:
+                group, _, name = key.partition(".")
+                if name:
+                    groups[group][name] = arrays[key]
+            return cls(groups["input"], groups["output"], arrays["targets"])
+
+
+@dataclass(frozen=True)
+class Export:
+    """One exported file.
+
+    Attributes:
+        file: path relative to the run directory.
+        batch: the fixed batch size, or None where any batch is taken.
+        note: what a user should know about it, such as why the batch is fixed.
+    """
+
+    file: str
+    framework: str
+    target: str
+    precision: str
+    batch: int | None
+    bytes: int
+    sha256: str
+    seconds: float
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One exported file compared with the trained model in one runtime.
+
+    Attributes:
+        runtime: such as 'onnxruntime 1.32.0'; with ' via tf2onnx' for a converted TFLite file.
+        probe: the answer to the recipe's probe, or None.
+        error: greatest difference on the golden vectors, divided by the reference's range.
+        kept: share of golden samples whose decision is unchanged, 0 to 1.
+        passed: whether all levels passed.
+        reason: why not, or ''.
+    """
+
+    file: str
+    framework: str
+    target: str
+    runtime: str
+    probe: float | int | None
+    error: float | None
+    kept: float | None
+    passed: bool
+    reason: str = ""
+
+
+class Run:
+    """One run directory; every write is atomic."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, root: Path, name: str, source: RecipeSource, facts: Mapping[str, Any]) -> Self:
+        """Make a new run directory under `root` and write its recipe and first run.json.
+
+        Raises:
+            StorageError: `root` cannot be written.
+        """
+        now = datetime.datetime.now(datetime.UTC)
+        run = cls(root / f"{name}-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}")
+        for folder in ("exports", "logs"):
+            make_directory(run.path / folder)
+        write_bytes(run.path / "recipe.py", source.text.encode())
+        recipe = {
+            "name": name,
+            "origin": source.origin,
+            "overrides": dict(source.overrides),
+            "sha256": source.sha256,
+        }
+        created = now.isoformat(timespec="seconds")
+        write_json(run.path / "run.json", {"status": "training", "created": created} | facts)
+        run.update(recipe=recipe, exports=[])
+        return run
+
+    @property
+    def name(self) -> str:
+        """The directory's name, which is the run's."""
+        return self.path.name
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The content of run.json.
+
+        Raises:
+            UsageError: the directory is not a run, or run.json is damaged.
+        """
+        try:
+            facts = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{self.path} is not a usable run directory: {error}") from error
+        if not isinstance(facts, dict) or "status" not in facts:
+            raise UsageError(f"{self.path / 'run.json'} is damaged; train again")
+        return facts
+
+    def update(self, **facts: Any) -> None:
+        """Replace top-level entries of run.json."""
+        write_json(self.path / "run.json", self.facts | facts)
+
+    @property
+    def source(self) -> RecipeSource:
+        """The recipe as it was trained.
+
+        Raises:
+            UsageError: recipe.py was changed since.
+        """
+        recorded = self.facts["recipe"]
+        text = (self.path / "recipe.py").read_text(encoding="utf-8")
+        source = RecipeSource(text, recorded["origin"], recorded["overrides"])
+        if source.sha256 != recorded["sha256"]:
+            raise UsageError(f"{self.path / 'recipe.py'} was changed after training; train again")
+        return source
+
+    @property
+    def frameworks(self) -> tuple[str, ...]:
+        """The frameworks that were trained, in order."""
+        return tuple(self.facts.get("frameworks", {}))
+
+    def write(self, relative: str, content: bytes) -> Path:
+        """Write a file below the run directory."""
+        path = self.path / relative
+        make_directory(path.parent)
+        write_bytes(path, content)
+        return path
+
+    def read(self, relative: str) -> bytes:
+        """Read a file below the run directory.
+
+        Raises:
+            NotFoundError: it is not there.
+        """
+        try:
+            return (self.path / relative).read_bytes()
+        except OSError as error:
+            raise NotFoundError(f"run {self.name} lacks {relative}: {error.strerror}") from error
+
+    def golden(self, framework: str) -> Golden:
+        """The golden vectors of one framework."""
+        content = self.read(f"{framework}/golden.npz")
+        try:
+            return Golden.from_bytes(content)
+        except Exception as error:
+            raise UsageError(f"{self.name}/{framework}/golden.npz is damaged: {error}") from error
+
+    @property
+    def exports(self) -> list[Export]:
+        """The exported files, in order of their making."""
+        return [Export(**row) for row in self.facts["exports"]]
+
+    def add_exports(self, exports: list[Export]) -> None:
+        """Record exported files; a newer file of the same name replaces the older record."""
+        rows = {export.file: export for export in [*self.exports, *exports]}
+        self.update(exports=[asdict(export) for export in rows.values()])
+
+    def log(self, name: str) -> Path:
+        """Path of a log file."""
+        return self.path / "logs" / f"{name}.log"
+
+
+def list_runs(root: Path) -> list[Run]:
+    """All run directories under `root`, oldest first."""
+    found = [Run(file.parent) for file in root.glob("*/run.json")]
+    return sorted(found, key=lambda run: (run.facts.get("created", ""), run.name))
+
+
+def find_run(root: Path, name: str | None) -> Run:
+    """Return the run of that name or path; without a name, the latest one that was trained.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    if name and (Path(name) / "run.json").is_file():
+        return Run(Path(name))
+    runs = {run.name: run for run in list_runs(root)}
+    if name:
+        if name not in runs:
+            raise NotFoundError(f"there is no run {name!r} in {root}; {nearest(name, runs)}")
+        return runs[name]
+    trained = [run for run in runs.values() if run.facts["status"] == "trained"]
+    if not trained:
+        raise NotFoundError(f"there is no trained run in {root}; train one first: toolkit train")
+    return trained[-1]

@@ -1,0 +1,281 @@
+"""A recipe: everything a user says about a training job, in one Python file.
+
+A recipe file defines `recipe = Recipe(...)`. It holds the data, a builder per framework, and how
+to train; checking the data itself belongs to `toolkit.data`, training to `toolkit.train`.
+Builders import their framework inside the function, so that one file serves both frameworks.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge import steps as edge_steps
+from edge.errors import EdgeError
+from toolkit.errors import RecipeError, nearest
+
+Array = npt.NDArray[Any]
+Steps = Sequence[Mapping[str, Any]]
+
+FRAMEWORKS = ("tf", "torch")
+TITLES = {"tf": "TensorFlow", "torch": "PyTorch"}
+LOSSES = ("mse", "mae", "cross_entropy", "binary_cross_entropy")
+METRICS = ("accuracy", "mse", "mae")
+DECISIONS = ("argmax", "sign", "value")
+
+
+@dataclass(frozen=True)
+class SGD:
+    """Stochastic gradient descent, the same update in both frameworks."""
+
+    learning_rate: float = 0.01
+    momentum: float = 0.0
+    nesterov: bool = False
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam (Kingma and Ba, 2015); `weight_decay` > 0 makes it AdamW."""
+
+    learning_rate: float = 1e-3
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-7
+    weight_decay: float = 0.0
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """Linear warm-up, then cosine decay of the learning rate, counted in optimizer steps.
+
+    Attributes:
+        warmup_steps: steps over which the rate rises from 0 to its full value.
+        final: factor of the learning rate at the last step, 0 to 1.
+    """
+
+    warmup_steps: int = 0
+    final: float = 0.0
+
+    def factor(self, step: int, total: int) -> float:
+        """What the learning rate is multiplied by at `step` of `total`."""
+        if step < self.warmup_steps:
+            return (step + 1) / self.warmup_steps
+        done = (step - self.warmup_steps) / max(1, total - 1 - self.warmup_steps)
+        return self.final + (1 - self.final) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+
+@dataclass(frozen=True)
+class PerFramework:
+    """A value that each framework makes for itself, such as a loss or an optimizer.
+
+    `keras` and `torch` are functions. For a loss they take nothing and return a function of
+    (targets, outputs) for Keras or (outputs, targets) for torch that gives one value a sample,
+    shape [batch]. For an optimizer, `keras` takes nothing and `torch` takes the parameters.
+    """
+
+    keras: Callable[..., Any] | None = None
+    torch: Callable[..., Any] | None = None
+
+
+@dataclass(frozen=True)
+class Split:
+    """Samples and their targets.
+
+    Attributes:
+        inputs: array [n, ...], or a mapping of input names to such arrays, before preprocessing.
+        targets: array [n] of class numbers, or [n, ...] of values.
+    """
+
+    inputs: Array | Mapping[str, Array]
+    targets: Array
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a recipe's `data` function returns: samples to learn from and samples to judge by."""
+
+    train: Split
+    validation: Split
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One raw input and the answer that a trained model must give for it.
+
+    Attributes:
+        input: one raw sample (or a mapping of input names to one), without a batch dimension.
+        expected: a value, or the class number where the recipe decides by argmax or sign.
+        tolerance: greatest allowed distance from `expected`, in the output's unit.
+    """
+
+    input: Any
+    expected: float | int
+    tolerance: float = 0.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A training job for one or both frameworks.
+
+    Attributes:
+        name: letters, digits, '-' and '_'; names the run and the exported files.
+        data: function that returns `Data`; called in the parent process, needs no framework.
+        keras: function that returns a `keras.Model`.
+        torch: function that returns a `torch.nn.Module`.
+        loss: one of LOSSES (the cross entropies take logits), or a `PerFramework`.
+        metrics: names out of METRICS, computed exactly over the whole validation split.
+        optimizer: `SGD`, `Adam`, or a `PerFramework`.
+        schedule: how the learning rate changes, or None to leave it to optimizer and callbacks.
+        epochs: passes over the training split.
+        global_batch: samples of one optimizer step over all workers.
+        seed: of initial weights and sample order.
+        preprocessing: steps (see `edge.steps`) for the only input, or a mapping by input name.
+        labels: class names in order, or None.
+        probe: a known question and answer.
+        decision: 'argmax', 'sign' or 'value'; None takes the one that fits the loss.
+        tolerance: for 'value': a distance from the reference that leaves a decision unchanged.
+        validate_every: epochs between two validations; the last epoch is always validated.
+        golden: how many validation samples are frozen as golden vectors.
+        keras_callbacks: function that returns a list of `keras.callbacks.Callback`.
+        input_name: name of the only input where `Split.inputs` is an array.
+        output_name: name of the output.
+    """
+
+    name: str
+    data: Callable[[], Data]
+    keras: Callable[[], Any] | None = None
+    torch: Callable[[], Any] | None = None
+    loss: str | PerFramework = "mse"
+    metrics: tuple[str, ...] = ()
+    optimizer: SGD | Adam | PerFramework = field(default_factory=SGD)
+    schedule: Cosine | None = None
+    epochs: int = 1
+    global_batch: int = 32
+    seed: int = 0
+    preprocessing: Steps | Mapping[str, Steps] = ()
+    labels: tuple[str, ...] | None = None
+    probe: Probe | None = None
+    decision: str | None = None
+    tolerance: float = 0.05
+    validate_every: int = 1
+    golden: int = 512
+    keras_callbacks: Callable[[], list[Any]] | None = None
+    input_name: str = "input"
+    output_name: str = "output"
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    @property
+    def frameworks(self) -> tuple[str, ...]:
+        """The frameworks this recipe has a builder for, out of FRAMEWORKS."""
+        builders = {"tf": self.keras, "torch": self.torch}
+        return tuple(name for name in FRAMEWORKS if builders[name] is not None)
+
+    @property
+    def decides_by(self) -> str:
+        """How an output becomes an answer: 'argmax', 'sign' or 'value'."""
+        if self.decision is not None:
+            return self.decision
+        by_loss = {"cross_entropy": "argmax", "binary_cross_entropy": "sign"}
+        return by_loss.get(self.loss, "value") if isinstance(self.loss, str) else "value"
+
+    def steps_for(self, input_name: str) -> list[dict[str, Any]]:
+        """Preprocessing steps of one input, as plain data."""
+        steps: Any = self.preprocessing
+        if isinstance(steps, Mapping):
+            steps = steps.get(input_name, ())
+        return [dict(step) for step in steps]
+
+
+def _check(recipe: Recipe) -> None:
+    _check_name(recipe)
+    _check_functions(recipe)
+    _check_numbers(recipe)
+    _check_choices(recipe)
+    _check_preprocessing(recipe)
+
+
+def _fail(recipe: Recipe, name: str, problem: str) -> RecipeError:
+    title = recipe.name if isinstance(recipe.name, str) else "?"
+    return RecipeError(f"recipe {title!r}, field {name!r}: {problem}")
+
+
+def _check_name(recipe: Recipe) -> None:
+    for name in ("name", "input_name", "output_name"):
+        value = getattr(recipe, name)
+        if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", value):
+            raise _fail(recipe, name, "must be 1-64 letters, digits, '-' or '_'")
+
+
+def _check_functions(recipe: Recipe) -> None:
+    if not callable(recipe.data):
+        raise _fail(recipe, "data", "must be a function that returns toolkit.Data")
+    for name in ("keras", "torch", "keras_callbacks"):
+        value = getattr(recipe, name)
+        if value is not None and not callable(value):
+            raise _fail(recipe, name, f"must be a function, not {type(value).__name__}")
+    if not recipe.frameworks:
+        raise _fail(recipe, "keras", "give a builder in 'keras', in 'torch', or in both")
+
+
+def _check_numbers(recipe: Recipe) -> None:
+    for name in ("epochs", "global_batch", "validate_every", "golden"):
+        if not _is_int(getattr(recipe, name)) or getattr(recipe, name) < 1:
+            raise _fail(recipe, name, f"must be a whole number >= 1, not {getattr(recipe, name)!r}")
+    if not _is_int(recipe.seed) or not 0 <= recipe.seed < 2**31:
+        raise _fail(recipe, "seed", f"must be a whole number from 0 to 2**31-1, not {recipe.seed}")
+    if isinstance(recipe.optimizer, SGD | Adam):
+        for name, value in vars(recipe.optimizer).items():
+            if not isinstance(value, bool) and not (_is_number(value) and value >= 0):
+                raise _fail(recipe, f"optimizer.{name}", f"must be a number >= 0, not {value!r}")
+    if not _is_number(recipe.tolerance) or recipe.tolerance < 0:
+        raise _fail(recipe, "tolerance", f"must be a number >= 0, not {recipe.tolerance!r}")
+    if recipe.probe is not None and not (
+        _is_number(recipe.probe.expected) and _is_number(recipe.probe.tolerance)
+    ):
+        raise _fail(recipe, "probe", "'expected' and 'tolerance' must be finite numbers")
+
+
+def _check_choices(recipe: Recipe) -> None:
+    if not isinstance(recipe.loss, PerFramework):
+        _check_choice(recipe, "loss", recipe.loss, LOSSES)
+    for metric in recipe.metrics:
+        _check_choice(recipe, "metrics", metric, METRICS)
+    if recipe.decision is not None:
+        _check_choice(recipe, "decision", recipe.decision, DECISIONS)
+    if not isinstance(recipe.optimizer, SGD | Adam | PerFramework):
+        raise _fail(recipe, "optimizer", "must be toolkit.SGD, toolkit.Adam or PerFramework")
+    for name in ("loss", "optimizer"):
+        value = getattr(recipe, name)
+        for framework, builder in (("tf", "keras"), ("torch", "torch")):
+            missing = isinstance(value, PerFramework) and getattr(value, builder) is None
+            if missing and framework in recipe.frameworks:
+                raise _fail(recipe, name, f"has no {builder!r} function, but the recipe has one")
+
+
+def _check_choice(recipe: Recipe, name: str, value: Any, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise _fail(recipe, name, f"{value!r} is not known; {nearest(str(value), known)}")
+
+
+def _check_preprocessing(recipe: Recipe) -> None:
+    by_name = recipe.preprocessing
+    pipelines = by_name.values() if isinstance(by_name, Mapping) else [by_name]
+    for pipeline in pipelines:
+        try:
+            edge_steps.check([dict(step) for step in pipeline])
+        except (EdgeError, TypeError, ValueError) as error:
+            raise _fail(recipe, "preprocessing", str(error)) from error
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.number) and math.isfinite(value)

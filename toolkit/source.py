@@ -1,0 +1,127 @@
+"""A recipe's source text: found by name or path, shipped to workers, kept with the run.
+
+The text, not the object, travels: workers on other machines and later exports run exactly what
+was trained. A recipe is its author's own code and runs with their rights.
+"""
+
+import dataclasses
+import hashlib
+import sys
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from toolkit.errors import NotFoundError, RecipeError, UsageError, nearest
+from toolkit.recipe import TITLES, Recipe
+
+_BUILT_IN = Path(__file__).parent / "recipes"
+_PACKAGES = {"tf": "tensorflow", "torch": "torch"}
+
+
+@dataclass(frozen=True)
+class RecipeSource:
+    """The text of a recipe file and the fields that the command line overrides.
+
+    Attributes:
+        text: the file's content.
+        origin: where it came from, shown in tracebacks and errors.
+        overrides: recipe fields to replace, such as {'epochs': 3}.
+    """
+
+    text: str
+    origin: str
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the text and the overrides: two equal hashes train the same way."""
+        overrides = repr(sorted(self.overrides.items()))
+        return hashlib.sha256(f"{self.text}\0{overrides}".encode()).hexdigest()
+
+    def load(self) -> Recipe:
+        """Run the text and return its recipe.
+
+        Raises:
+            RecipeError: the file fails to run or defines no `recipe`.
+        """
+        recipe = getattr(self._module(), "recipe", None)
+        if not isinstance(recipe, Recipe):
+            raise RecipeError(f"{self.origin} defines no 'recipe = toolkit.Recipe(...)'")
+        return dataclasses.replace(recipe, **self.overrides) if self.overrides else recipe
+
+    def _module(self) -> types.ModuleType:
+        name = f"toolkit_recipe_{self.sha256[:12]}"
+        if name in sys.modules:
+            return sys.modules[name]
+        folder = str(Path(self.origin).parent)
+        if folder not in sys.path:  # at the end: a recipe's neighbours must not hide packages
+            sys.path.append(folder)
+        module = types.ModuleType(name)
+        module.__file__ = self.origin
+        sys.modules[name] = module
+        try:
+            exec(compile(self.text, self.origin, "exec"), module.__dict__)
+        except Exception as error:
+            del sys.modules[name]
+            if isinstance(error, RecipeError):
+                raise
+            raise RecipeError(_describe(error, self.origin)) from error
+        return module
+
+
+def find(name: str, overrides: Mapping[str, Any] | None = None) -> RecipeSource:
+    """Return the source of a recipe that ships with the package, or of a file.
+
+    Raises:
+        NotFoundError: no such recipe or file; names the nearest.
+    """
+    path = Path(name)
+    built_in = {file.stem: file for file in _BUILT_IN.glob("*.py") if file.stem != "__init__"}
+    if path.suffix != ".py" and len(path.parts) == 1:
+        if name not in built_in:
+            hint = f"{nearest(name, built_in)} Or give the path of a .py file."
+            raise NotFoundError(f"there is no recipe {name!r}; {hint}")
+        path = built_in[name]
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise NotFoundError(f"recipe file {name!r} cannot be read: {error}") from error
+    return RecipeSource(text, str(path.resolve()), dict(overrides or {}))
+
+
+def select_frameworks(recipe: Recipe, wanted: str) -> tuple[str, ...]:
+    """Return the frameworks to use for 'tf', 'torch', 'both' or 'all the recipe has' ('auto').
+
+    Raises:
+        UsageError: the recipe lacks a builder that was asked for.
+        RecipeError: the recipe file imports a framework that must not be loaded here.
+    """
+    asked = {"auto": recipe.frameworks, "both": ("tf", "torch")}.get(wanted, (wanted,))
+    for framework in asked:
+        if framework not in recipe.frameworks:
+            builder = "keras" if framework == "tf" else "torch"
+            raise UsageError(
+                f"recipe {recipe.name!r} has no {builder!r} builder, which {TITLES[framework]} "
+                f"needs; add one, or use --framework {recipe.frameworks[0]}"
+            )
+    loaded = [package for package in _PACKAGES.values() if package in sys.modules]
+    if loaded and len(asked) > 1:
+        raise RecipeError(
+            f"the file of recipe {recipe.name!r} imports {' and '.join(loaded)} at its top; a "
+            "recipe for both frameworks must import them inside its builder functions, since "
+            "they cannot share a process"
+        )
+    return tuple(asked)
+
+
+def _describe(error: Exception, origin: str) -> str:
+    frame, line = error.__traceback__, 0
+    while frame is not None:
+        if frame.tb_frame.f_code.co_filename == origin:
+            line = frame.tb_lineno
+        frame = frame.tb_next
+    if isinstance(error, SyntaxError):
+        line = error.lineno or 0
+    return f"{origin}, line {line}: {type(error).__name__}: {error}"
