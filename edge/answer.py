@@ -61,9 +61,7 @@ def prepare(
     return prepared
 
 
-def _labels(
-    answers: np.ndarray, decision: str, labels: tuple[str, ...] | None
-) -> list[str] | None:
+def _labels(answers: np.ndarray, decision: str, labels: tuple[str, ...] | None) -> list[str] | None:
     if labels is None or decision == "value" or answers.ndim != 1:
         return None
     if answers.max() >= len(labels):

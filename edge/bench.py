@@ -12,7 +12,7 @@ from edge.model import Model
 
 MAX_RUNS = 10_000
 WARM_UP = 10
-"""Runs that are not counted: the first ones plan memory and fill caches."""
+"""Runs that are not counted, at most: the first ones plan memory and fill caches."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,20 @@ def measure(model: Model, inputs: Mapping[str, np.ndarray], seconds: float) -> L
 
     Raises as `Model.predict` does.
     """
-    for _ in range(WARM_UP):
-        model.predict(inputs)
+    _run(model, inputs, seconds / 10, WARM_UP)
+    times = _run(model, inputs, seconds, MAX_RUNS)
+    p50, p90, p99 = (float(value) / 1e3 for value in np.percentile(times, [50, 90, 99]))
+    samples = max((len(array) for array in inputs.values() if array.ndim), default=1)
+    rate = samples * 1e9 / max(float(np.mean(times)), 1.0)
+    return Latency(len(times), samples, p50, p90, p99, rate)
+
+
+def _run(model: Model, inputs: Mapping[str, np.ndarray], seconds: float, limit: int) -> list[int]:
+    """The nanoseconds of every run."""
     times: list[int] = []
     end = time.perf_counter_ns() + int(seconds * 1e9)
-    while not times or (len(times) < MAX_RUNS and time.perf_counter_ns() < end):
+    while not times or (len(times) < limit and time.perf_counter_ns() < end):
         start = time.perf_counter_ns()
         model.predict(inputs)
         times.append(time.perf_counter_ns() - start)
-    p50, p90, p99 = (float(value) / 1e3 for value in np.percentile(times, [50, 90, 99]))
-    samples = max((len(array) for array in inputs.values() if array.ndim), default=1)
-    return Latency(len(times), samples, p50, p90, p99, samples * 1e9 / max(float(np.mean(times)), 1))
+    return times

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,8 @@ ONNX_KEY = "toolkit.manifest"
 MEMBER = "manifest.json"
 LIMIT = 1 << 20
 """Largest manifest that is read, in bytes: a file from elsewhere must not fill the memory."""
+
+_MEMBER_BEGINS = re.compile(rb"PK\x03\x04.{26}" + re.escape(MEMBER.encode()), re.DOTALL)
 
 _REQUIRED = ("name", "framework", "target", "precision", "inputs", "outputs")
 _OPTIONAL = ("preprocessing", "decision", "labels")
@@ -150,8 +153,7 @@ def read_from_tflite(data: bytes) -> Manifest | None:
     """
     buffer = io.BytesIO(data)
     if not zipfile.is_zipfile(buffer):
-        name = data.rfind(MEMBER.encode())
-        if name >= 30 and data[name - 30 : name - 26] == b"PK\x03\x04":
+        if _MEMBER_BEGINS.search(data):
             raise ModelError("manifest: the end of the file is missing; copy the file again")
         return None
     try:

@@ -13,7 +13,7 @@ import numpy as np
 
 from edge.errors import InputError
 
-FORMS = "a number, JSON, a .npy, .json or .csv file, or - for standard input"
+FORMS = "a number, JSON such as [1,2], a .npy, .json or .csv file, or - for standard input"
 
 
 def read(text: str, stdin: TextIO) -> np.ndarray:
@@ -29,7 +29,7 @@ def read(text: str, stdin: TextIO) -> np.ndarray:
         array = _read(text, stdin)
     except OSError as error:
         raise InputError(f"input {text}: {error.strerror}\ngive {FORMS}") from error
-    except (ValueError, EOFError, MemoryError, RecursionError) as error:
+    except (ValueError, csv.Error, EOFError, MemoryError, RecursionError) as error:
         # MemoryError: the header of a damaged .npy file may promise any size.
         raise InputError(f"input {_short(text)}: {error}") from error
     if array.dtype.kind not in "biuf":
@@ -37,8 +37,8 @@ def read(text: str, stdin: TextIO) -> np.ndarray:
     if not array.size:
         raise InputError(f"input {_short(text)}: holds no numbers")
     if not np.isfinite(array).all():
-        place = np.argwhere(~np.isfinite(array))[0].tolist()
-        raise InputError(f"input {_short(text)}: NaN or infinity at {place}")
+        place = f" at {np.argwhere(~np.isfinite(array))[0].tolist()}" if array.ndim else ""
+        raise InputError(f"input {_short(text)}: NaN or infinity{place}")
     return array
 
 
@@ -46,7 +46,7 @@ def _read(text: str, stdin: TextIO) -> np.ndarray:
     if text == "-":
         return _parse(stdin.read())
     if text.startswith("["):
-        return np.asarray(json.loads(text))
+        return _parse_json(text)
     number = _number(text)
     if number is not None:
         return np.asarray(number)
@@ -56,14 +56,25 @@ def _read(text: str, stdin: TextIO) -> np.ndarray:
             array: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
             return array
     if path.suffix == ".json":
-        return np.asarray(json.loads(path.read_text("utf-8-sig")))
+        return _parse_json(path.read_text("utf-8-sig"))
     if path.suffix == ".csv":
         return _parse_csv(path.read_text("utf-8-sig"))
-    raise InputError(f"input {_short(text)}: give {FORMS}")
+    raise InputError(f"input {_short(text)!r} is none of them: {FORMS}")
 
 
 def _parse(text: str) -> np.ndarray:
-    return np.asarray(json.loads(text)) if text.lstrip().startswith("[") else _parse_csv(text)
+    return _parse_json(text) if text.lstrip().startswith("[") else _parse_csv(text)
+
+
+def _parse_json(text: str) -> np.ndarray:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"not JSON: {error}") from error
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise ValueError("the lists differ in length") from error
 
 
 def _parse_csv(text: str) -> np.ndarray:
@@ -72,10 +83,10 @@ def _parse_csv(text: str) -> np.ndarray:
         rows = rows[1:]  # the header
     for number, row in enumerate(rows, 1):
         if len(row) != len(rows[0]):
-            raise InputError(f"CSV row {number}: {len(row)} columns, the first has {len(rows[0])}")
+            raise ValueError(f"data row {number}: {len(row)} columns, not {len(rows[0])}")
         wrong = [cell for cell in row if _number(cell) is None]
         if wrong:
-            raise InputError(f"CSV row {number}: {wrong[0]!r} is not a number")
+            raise ValueError(f"data row {number}: {wrong[0]!r} is not a number")
     array = np.asarray([[_number(cell) for cell in row] for row in rows], dtype=np.float64)
     return array[:, 0] if rows and len(rows[0]) == 1 else array
 
@@ -88,7 +99,9 @@ def _number(text: str) -> float | None:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= 40 else f"{text[:37]}..."
+    """Enough of the text to recognise it; a path is wanted whole."""
+    limit = 40 if text.startswith("[") else 200
+    return text if len(text) <= limit else f"{text[:limit]}..."
 
 
 def to_batch(array: np.ndarray, sample_shape: Sequence[int | None]) -> np.ndarray:

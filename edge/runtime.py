@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from edge.errors import ModelError
+from edge.errors import EdgeError, ModelError
 from edge.manifest import is_tflite
 from edge.model import Model
 
@@ -29,6 +29,15 @@ def load(path: str | os.PathLike[str], *, threads: int = 1) -> Model:
     if threads < 1:
         raise ValueError(f"threads is {threads}; it must be above 0")
     head = _head(Path(path))
+    try:
+        return _open(path, head, threads)
+    except EdgeError:
+        raise
+    except Exception as error:  # a damaged file can make a runtime raise anything, anywhere
+        raise ModelError(f"{path}: damaged ({error})\ncopy or export it again") from error
+
+
+def _open(path: str | os.PathLike[str], head: bytes, threads: int) -> Model:
     if is_tflite(head):
         from edge.runtime_litert import LiteRtModel
 
@@ -46,7 +55,7 @@ def _head(path: Path) -> bytes:
         with path.open("rb") as file:
             head = file.read(8)
     except OSError as error:
-        raise ModelError(f"{path}: cannot read the model: {error.strerror}") from error
+        raise ModelError(f"{path}: {error.strerror}\ncheck the path") from error
     if not head:
         raise ModelError(f"{path}: the file is empty\ncopy or export it again")
     for magic, kind in _OTHERS:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -99,14 +100,14 @@ def _find_runtime(source: str) -> tuple[Any, str]:
 
 def _why_not_prepared(runtime: str, message: str) -> str:
     if "Select TensorFlow op" in message or "Flex" in message:
-        kind = "TensorFlow operations (Flex)"
+        kind = "TensorFlow operations"
     elif "custom op" in message.lower():
         kind = "custom operations"
     else:
         return f"{runtime} cannot prepare the model: {message}\nexport it again"
-    detail = message.rsplit("Node number", 1)[-1].strip()
+    names = re.findall(r"Node number \d+ \((.+?)\)", message)  # the last text in the message
     return (
-        f"needs {kind} that {runtime} has not: {detail}\n"
+        f"needs {kind} that {runtime} lacks: {names[-1] if names else message}\n"
         "export the model again with built-in operations only"
     )
 

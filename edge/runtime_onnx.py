@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -64,22 +65,26 @@ def _open(source: str, threads: int) -> tuple[Any, str]:
     options.log_severity_level = 3  # errors only
     runtime = f"onnxruntime {onnxruntime.__version__}"
     try:
-        # By path and not by bytes: weights may lie in a second file next to it.
-        session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        # By path and not by bytes: weights may lie in a second file next to it. The fallback would
+        # try the same provider a second time and say so on stdout, where the answers go.
+        session = onnxruntime.InferenceSession(
+            source, options, providers=["CPUExecutionProvider"], enable_fallback=False
+        )
     except Exception as error:  # its exceptions share no base but Exception
         raise ModelError(f"{source}: {_why_not_opened(runtime, error)}") from error
     return session, runtime
 
 
 def _why_not_opened(runtime: str, error: Exception) -> str:
-    # "[ONNXRuntimeError] : 1 : FAIL : Load model from PATH failed:REASON"
-    reason = str(error).split(" failed:", 1)[-1].strip()
+    # "[ONNXRuntimeError] : 1 : FAIL : Load model from PATH failed:SOURCE FUNCTION(...) REASON"
+    reason = re.sub(r"/onnxruntime_src/.*?\) (?=[A-Z])", "", str(error).split(" failed:", 1)[-1])
+    reason = reason.strip()
     if type(error).__name__ in ("InvalidProtobuf", "InvalidArgument"):
         return f"no .tflite or .onnx model, or damaged ({reason})\ncopy or export it again"
     if "not a registered function/op" in reason:
-        return f"needs an operation that {runtime} has not: {reason}\nexport it with standard ONNX"
+        return f"needs an operation that {runtime} lacks: {reason}\nexport it with standard ONNX"
     if "IR version" in reason or "opset" in reason.lower():
-        reason = reason.splitlines()[0]
+        reason = reason.rstrip(".").rsplit(". ", 1)[-1]  # the sentence that gives the limit
         return f"too new for {runtime}: {reason}\nupdate onnxruntime, or export for an older opset"
     return f"{runtime} cannot open the model: {reason}\nexport it again"
 

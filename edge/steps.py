@@ -40,13 +40,7 @@ def apply(steps: Sequence[Step], batch: np.ndarray) -> np.ndarray:
     """
     check(steps)
     for index, step in enumerate(steps):
-        try:
-            batch = _APPLY[step["step"]](step, batch)
-        except ValueError as error:
-            raise InputError(
-                f"step {index} ({step['step']}): does not fit samples of shape "
-                f"{list(batch.shape[1:])}: {error}"
-            ) from error
+        batch = _apply_one(index, step, batch)
     return batch
 
 
@@ -129,6 +123,16 @@ def _is_number(value: object) -> bool:
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return False
     return abs(value) <= float(np.finfo(np.float32).max)  # false for NaN, too
+
+
+def _apply_one(index: int, step: Step, batch: np.ndarray) -> np.ndarray:
+    name = step["step"]
+    try:
+        return _APPLY[name](step, batch)
+    except ValueError as error:
+        raise InputError(
+            f"step {index} ({name}): does not fit samples of shape {list(batch.shape[1:])}: {error}"
+        ) from error
 
 
 def _cast(step: Step, batch: np.ndarray) -> np.ndarray:

@@ -68,11 +68,11 @@ def natural_order(name: str) -> list[tuple[int, str]]:
 def align(found: Sequence[Tensor], wanted: Sequence[Tensor], where: str) -> list[int]:
     """For each wanted tensor, the position in `found` of the tensor that it describes.
 
-    By name where both sides carry the same names; otherwise by position, because converters rename
-    (`args_0`, `StatefulPartitionedCall:0`). Position alone could swap two tensors, so shapes and
-    dtypes must agree in both cases.
+    By name where both sides carry the same names; by position where they share none, because
+    converters rename (`args_0`, `StatefulPartitionedCall:0`). Shapes and dtypes must agree in both
+    cases: that catches most swaps, and only a comparison of answers catches two tensors alike.
 
-    Raises ModelError if the counts, a shape or a dtype differ.
+    Raises ModelError if the counts, a shape or a dtype differ, or only some names are shared.
     """
     names = [tensor.name for tensor in found]
     if len(found) != len(wanted):
@@ -80,7 +80,13 @@ def align(found: Sequence[Tensor], wanted: Sequence[Tensor], where: str) -> list
             f"{where}: the manifest describes {len(wanted)} tensors, the model has {len(found)}\n"
             "export the model again"
         )
-    by_name = set(names) == {tensor.name for tensor in wanted}
+    known = {tensor.name for tensor in wanted} & set(names)
+    if known and len(known) < len(names):
+        raise ModelError(
+            f"{where}: the manifest and the model share only the names {', '.join(sorted(known))}\n"
+            "which of the others is which cannot be told; export the model again"
+        )
+    by_name = bool(known)
     order = [names.index(t.name) for t in wanted] if by_name else list(range(len(wanted)))
     for tensor, position in zip(wanted, order):
         if not _agree(found[position], tensor):

@@ -17,6 +17,7 @@ import datetime
 import io
 import json
 import secrets
+import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from typing import Any, Self
 import numpy as np
 
 from toolkit.errors import NotFoundError, UsageError, nearest
-from toolkit.files import make_directory, write_bytes, write_json
+from toolkit.files import make_directory, storage_errors, write_bytes, write_json
 from toolkit.recipe import Array
 from toolkit.source import RecipeSource
 
@@ -118,6 +119,7 @@ class Run:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._lock = threading.RLock()  # frameworks are trained in threads of their own
 
     @classmethod
     def create(cls, root: Path, name: str, source: RecipeSource, facts: Mapping[str, Any]) -> Self:
@@ -164,7 +166,20 @@ class Run:
 
     def update(self, **facts: Any) -> None:
         """Replace top-level entries of run.json."""
-        write_json(self.path / "run.json", self.facts | facts)
+        with self._lock:
+            write_json(self.path / "run.json", self.facts | facts)
+
+    def record_framework(self, framework: str, facts: Mapping[str, Any]) -> None:
+        """Record that `framework` is trained, with its steps, timings and metrics."""
+        with self._lock:
+            self.update(frameworks=self.facts.get("frameworks", {}) | {framework: dict(facts)})
+
+    def append_metrics(self, framework: str, rows: list[dict[str, Any]]) -> None:
+        """Append rows to metrics.jsonl, where they can be followed during training."""
+        lines = [json.dumps({"framework": framework} | row) + "\n" for row in rows]
+        path = self.path / "metrics.jsonl"
+        with self._lock, storage_errors(path), path.open("a", encoding="utf-8") as file:
+            file.write("".join(lines))
 
     @property
     def source(self) -> RecipeSource:
@@ -218,8 +233,9 @@ class Run:
 
     def add_exports(self, exports: list[Export]) -> None:
         """Record exported files; a newer file of the same name replaces the older record."""
-        rows = {export.file: export for export in [*self.exports, *exports]}
-        self.update(exports=[asdict(export) for export in rows.values()])
+        with self._lock:
+            rows = {export.file: export for export in [*self.exports, *exports]}
+            self.update(exports=[asdict(export) for export in rows.values()])
 
     def log(self, name: str) -> Path:
         """Path of a log file."""

@@ -1,0 +1,1 @@
+"""Recipes that exist for measuring only."""

@@ -1,0 +1,140 @@
+"""Where a function runs with a framework loaded, and how its crash reaches the user.
+
+The parent process loads no framework. A conversion or a check runs in a child process of its own,
+or in a worker that has the framework loaded already (`toolkit.train.group`); both are a `Host`.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import traceback
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Self
+
+from toolkit.errors import ToolkitError
+
+_TAIL_LINES = 12
+
+
+class HostError(ToolkitError):
+    """The process died or the function raised; `detail` holds its traceback or last lines."""
+
+
+class Host(ABC):
+    """Runs functions elsewhere; functions and arguments must be picklable."""
+
+    @abstractmethod
+    def submit(self, function: Callable[..., Any], *args: Any, log: Path) -> "Future[Any]":
+        """Run `function(*args)`, its output written to `log`.
+
+        The future raises the function's own ToolkitError, or HostError for anything else.
+        """
+
+
+class ChildProcesses(Host):
+    """A fresh process for each function; at most `parallel` at a time.
+
+    Args:
+        parallel: processes at a time.
+        timeout: seconds after which a process is killed.
+    """
+
+    def __init__(self, parallel: int = 2, timeout: float = 1800) -> None:
+        self._pool = ThreadPoolExecutor(parallel)
+        self._timeout = timeout
+        self._processes: set[Any] = set()
+
+    def submit(self, function: Callable[..., Any], *args: Any, log: Path) -> "Future[Any]":
+        return self._pool.submit(self._run, function, args, log)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for process in list(self._processes):
+            process.kill()
+        self._pool.shutdown()
+
+    def _run(self, function: Callable[..., Any], args: tuple[Any, ...], log: Path) -> Any:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe(duplex=False)
+        process = context.Process(target=_child, args=(theirs, function, args, log), daemon=True)
+        process.start()
+        theirs.close()
+        self._processes.add(process)
+        try:
+            return self._receive(ours, process, log)
+        finally:
+            process.kill()
+            process.join()
+            self._processes.discard(process)
+
+    def _receive(self, pipe: Connection, process: Any, log: Path) -> Any:
+        if not pipe.poll(self._timeout):
+            raise HostError(f"gave no answer within {self._timeout:.0f} s", detail=tail(log))
+        try:
+            succeeded, value = pipe.recv()
+        except EOFError:
+            process.join()
+            raise HostError(describe_exit(process.exitcode), detail=tail(log)) from None
+        if succeeded:
+            return value
+        raise value
+
+
+def describe_exit(code: int | None) -> str:
+    """Say how a process ended: 'killed by SIGSEGV', 'exit code 3'."""
+    if code is not None and code < 0:
+        return f"killed by {signal.Signals(-code).name}"
+    return f"ended with exit code {code}"
+
+
+def tail(log: Path) -> str:
+    """The last lines of a log, or '' when there is none."""
+    with contextlib.suppress(OSError):
+        lines = log.read_text(errors="replace").rstrip().splitlines()
+        return "\n".join(lines[-_TAIL_LINES:])
+    return ""
+
+
+def as_host_error(error: Exception) -> ToolkitError:
+    """Keep the toolkit's own errors; wrap any other with its traceback as text."""
+    if isinstance(error, ToolkitError):
+        return error
+    last = str(error).strip().splitlines()
+    summary = f"{type(error).__name__}: {last[0] if last else ''}"
+    return HostError(summary, detail="".join(traceback.format_exception(error)).rstrip())
+
+
+@contextlib.contextmanager
+def output_to(log: Path) -> Iterator[None]:
+    """Send this process's stdout and stderr, C++ libraries included, to the end of `log`."""
+    saved = [os.dup(1), os.dup(2)]
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    os.close(file)
+    try:
+        yield
+    finally:
+        for descriptor, original in zip((1, 2), saved, strict=True):
+            os.dup2(original, descriptor)
+            os.close(original)
+
+
+def _child(pipe: Connection, function: Callable[..., Any], args: tuple[Any, ...], log: Path) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides, and kills
+    with output_to(log):
+        try:
+            answer: tuple[bool, Any] = (True, function(*args))
+        except Exception as error:  # noqa: BLE001 - it goes to the parent, whatever it is
+            traceback.print_exc()
+            answer = (False, as_host_error(error))
+        pipe.send(answer)
+    pipe.close()
