@@ -237,6 +237,12 @@ class Run:
             rows = {export.file: export for export in [*self.exports, *exports]}
             self.update(exports=[asdict(export) for export in rows.values()])
 
+    @property
+    def verification(self) -> dict[str, Any] | None:
+        """The content of verification.json, or None before the first verification."""
+        path = self.path / "verification.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
     def log(self, name: str) -> Path:
         """Path of a log file."""
         return self.path / "logs" / f"{name}.log"

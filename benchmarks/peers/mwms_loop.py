@@ -15,7 +15,7 @@ import time
 import keras
 import tensorflow as tf
 
-from toolkit.data.load import load
+from toolkit.data.load import Samples, load
 from toolkit.recipe import Adam, Recipe
 from toolkit.source import find
 
@@ -24,22 +24,18 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("recipe")
     parser.add_argument("--epochs", type=int, required=True, help="timed epochs")
+    parser.add_argument("--threads", type=int, default=1, help="of each process")
     options = parser.parse_args()
 
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(2)
+    tf.config.threading.set_intra_op_parallelism_threads(options.threads)
+    tf.config.threading.set_inter_op_parallelism_threads(max(2, options.threads))
     strategy = tf.distribute.MultiWorkerMirroredStrategy()
 
     recipe = find(options.recipe).load()
     train = load(recipe).train
-    (inputs,) = train.inputs.values()
     batch = recipe.global_batch
     steps = -(-len(train) // batch)
-    dataset = tf.data.Dataset.from_tensor_slices((inputs, train.targets))
-    dataset = dataset.shuffle(len(train), seed=recipe.seed).batch(batch).repeat()
-    policy = tf.data.Options()
-    policy.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-    dataset = dataset.with_options(policy).prefetch(tf.data.AUTOTUNE)
+    dataset = make_dataset(train, batch, recipe.seed)
     iterator = iter(strategy.experimental_distribute_dataset(dataset))
 
     keras.utils.set_random_seed(recipe.seed)
@@ -76,6 +72,15 @@ def main() -> None:
     if json.loads(os.environ["TF_CONFIG"])["task"]["index"] == 0:
         steps_per_second = options.epochs * steps / seconds
         print(json.dumps({"steps_per_second": steps_per_second, "loss": loss}))
+
+
+def make_dataset(samples: Samples, batch: int, seed: int) -> tf.data.Dataset:
+    (inputs,) = samples.inputs.values()
+    dataset = tf.data.Dataset.from_tensor_slices((inputs, samples.targets))
+    dataset = dataset.shuffle(len(samples), seed=seed).batch(batch).repeat()
+    policy = tf.data.Options()
+    policy.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    return dataset.with_options(policy).prefetch(tf.data.AUTOTUNE)
 
 
 def make_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:

@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
-from toolkit.data.load import load
+from toolkit.data.load import Samples, load
 from toolkit.recipe import Adam, Recipe
 from toolkit.source import find
 
@@ -27,20 +27,18 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("recipe")
     parser.add_argument("--epochs", type=int, required=True, help="timed epochs")
+    parser.add_argument("--threads", type=int, default=1, help="of each process")
     options = parser.parse_args()
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(options.threads)
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     if world > 1:
         dist.init_process_group("gloo")
 
     recipe = find(options.recipe).load()
-    train = load(recipe).train
-    (inputs,) = train.inputs.values()
-    dataset = TensorDataset(torch.from_numpy(inputs), torch.from_numpy(train.targets))
+    dataset = make_dataset(load(recipe).train)
     sampler = DistributedSampler(dataset, world, rank, seed=recipe.seed)
     loader = DataLoader(dataset, batch_size=recipe.global_batch // world, sampler=sampler)
-
     torch.manual_seed(recipe.seed)
     model = recipe.torch()
     if world > 1:
@@ -53,7 +51,7 @@ def main() -> None:
     seconds = 0.0
     for epoch in range(options.epochs + 1):
         sampler.set_epoch(epoch)
-        total_loss = torch.zeros(())
+        total_loss = 0.0
         start = time.perf_counter()
         for features, labels in loader:
             optimizer.zero_grad()
@@ -63,15 +61,20 @@ def main() -> None:
             if scheduler is not None:
                 scheduler.step()
             total_loss += loss.detach()
-        loss = total_loss.item() / len(loader)
+        loss = float(total_loss) / len(loader)
         if epoch > 0:  # the first one is the warm-up
             seconds += time.perf_counter() - start
 
     if rank == 0:
-        steps = options.epochs * len(loader)
-        print(json.dumps({"steps_per_second": steps / seconds, "loss": loss}))
+        speed = options.epochs * len(loader) / seconds
+        print(json.dumps({"steps_per_second": speed, "loss": loss}))
     if world > 1:
         dist.destroy_process_group()
+
+
+def make_dataset(samples: Samples) -> TensorDataset:
+    (inputs,) = samples.inputs.values()
+    return TensorDataset(torch.from_numpy(inputs), torch.from_numpy(samples.targets))
 
 
 def make_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:

@@ -7,6 +7,7 @@ another program opens should say what goes in and what comes out.
 from typing import Any
 
 from edge.manifest import ONNX_KEY, Manifest
+from edge.tensor import natural_order
 
 _SIGNATURE = "serving_default"
 
@@ -23,7 +24,7 @@ def name_tflite(model: bytes, manifest: Manifest) -> bytes:
         (signature.inputs, manifest.inputs),
         (signature.outputs, manifest.outputs),
     ):
-        ordered = sorted(entries, key=lambda entry: entry.name)
+        ordered = sorted(entries, key=lambda entry: natural_order(_text(entry.name)))
         for entry, tensor in zip(ordered, tensors, strict=True):
             entry.name = tensor.name
             graph.tensors[entry.tensorIndex].name = tensor.name
@@ -49,8 +50,11 @@ def name_onnx(model: Any, manifest: Manifest) -> bytes:
         for names in (node.input, node.output):
             for index, name in enumerate(names):
                 names[index] = renamed.get(name, name)
-    for key, text in ((ONNX_KEY, manifest.to_json()),):
-        entry = model.metadata_props.add()
-        entry.key, entry.value = key, text
+    entry = model.metadata_props.add()
+    entry.key, entry.value = ONNX_KEY, manifest.to_json()
     content: bytes = model.SerializeToString()
     return content
+
+
+def _text(name: bytes | str) -> str:
+    return name.decode() if isinstance(name, bytes) else name

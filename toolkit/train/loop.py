@@ -73,8 +73,10 @@ def fit(adapter: Adapter, dataset: Dataset) -> Iterator[Progress | Trained]:
     events = range(1, epochs + 1) if adapter.wants_epochs else _validation_epochs(recipe)
     limit = _chunk_limit(dataset.train, plan, adapter)
     for first, end in chunks(plan, epochs, set(events), limit):
-        parts = [_gather(adapter, dataset.train, plan, first, end, i) for i in _replicas(adapter)]
         with clock.training(plan, first, end):
+            parts = [
+                _gather(adapter, dataset.train, plan, first, end, i) for i in _replicas(adapter)
+            ]
             losses = np.concatenate([losses, adapter.all_sum(adapter.train(parts))])
         _check_finite(losses, first, plan)
         rows = list(_finished_epochs(plan, losses, end))

@@ -41,7 +41,7 @@ class Session:
 
     def __init__(self, options: Options, allocation: Allocation, run: Run) -> None:
         self.allocation = allocation
-        self._run = run
+        self.run = run
         logs = None if options.verbose else run.path / "logs"
         self.groups = {name: WorkerGroup(name, allocation, logs) for name in options.frameworks}
         if allocation.side_by_side:
@@ -106,7 +106,7 @@ class Session:
                 self._write(framework, report, rows, started)
             else:
                 fresh = [row | {"time": time.time()} for row in report.rows]
-                self._run.append_metrics(framework, fresh)
+                self.run.append_metrics(framework, fresh)
                 rows += fresh
                 watch(framework, report)
         if after is not None:
@@ -117,7 +117,7 @@ class Session:
     def _write(
         self, framework: str, trained: Trained, rows: list[dict[str, Any]], started: float
     ) -> None:
-        run = self._run
+        run = self.run
         for name, content in trained.files.items():
             run.write(f"{framework}/{name}", content)
         run.write(f"{framework}/golden.npz", trained.golden)

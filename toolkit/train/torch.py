@@ -32,20 +32,22 @@ class TorchAdapter(Adapter):
         import torch
 
         (chunk,) = chunks
-        inputs = [self._tensor(array) for array in chunk.inputs.values()]
-        targets, weights = self._tensor(chunk.targets), self._tensor(chunk.weights)
-        losses = torch.zeros(len(chunk), device=self._device)
+        inputs = [self._tensor(array).unbind() for array in chunk.inputs.values()]
+        targets = self._tensor(chunk.targets).unbind()
+        scale = self.place.world / chunk.sizes[:, None]  # DDP divides by the number of workers
+        shares = self._tensor((chunk.weights * scale).astype(np.float32)).unbind()
+        losses = []
         self._trained.train()
-        for index, size in enumerate(chunk.sizes.tolist()):
+        for index, share in enumerate(shares):
             if chunk.factors is not None:
                 self._set_rate(float(chunk.factors[index]))
-            outputs = self._trained(*[tensor[index] for tensor in inputs])
-            loss = (self._loss(outputs, targets[index]) * weights[index]).sum() / size
+            outputs = self._trained(*[batches[index] for batches in inputs])
+            loss = torch.dot(self._loss(outputs, targets[index]), share)
             self._optimizer.zero_grad(set_to_none=True)
-            (loss * self.place.world).backward()  # DDP divides by the number of workers
+            loss.backward()
             self._optimizer.step()
-            losses[index] = loss.detach()
-        return losses.cpu().double().numpy()  # type: ignore[no-any-return]
+            losses.append(loss.detach())
+        return torch.stack(losses).cpu().double().numpy() / self.place.world  # type: ignore[no-any-return]
 
     def predict(self, inputs: Mapping[str, Array]) -> Array:
         import torch

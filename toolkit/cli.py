@@ -1,0 +1,281 @@
+"""The command line: parse, call the pipeline, print. No logic, and no framework."""
+
+import functools
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from toolkit import __version__, pipeline, source
+from toolkit.artifacts import Run, find_run, list_runs
+from toolkit.console import Screen, print_json
+from toolkit.errors import CheckError, ToolkitError, UsageError, nearest
+from toolkit.export.job import DEFAULT_OPSET, TARGETS
+from toolkit.train.session import Options
+
+INTERRUPTED = 130
+
+
+class OneOf(click.ParamType):
+    """One of a few names; an unknown one is answered with the nearest."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+        self.name = "|".join(names)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value not in self.names:
+            self.fail(f"{value!r} is not known; {nearest(str(value), self.names)}", param, ctx)
+        return str(value)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        names = (name for name in self.names if name.startswith(incomplete))
+        return [CompletionItem(name) for name in names]
+
+
+class Workers(click.ParamType):
+    """A number of workers, or 'auto' for None."""
+
+    name = "N|auto"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | None:
+        if value in ("auto", None):
+            return None
+        if not str(value).isdecimal() or int(value) < 1:
+            self.fail(f"{value!r} is neither a whole number from 1 on nor 'auto'", param, ctx)
+        return int(value)
+
+
+class Commands(click.Group):
+    """Answers an unknown command with the nearest."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            ctx.fail(f"there is no command {args[0]!r}; {nearest(args[0], self.commands)}")
+        return super().resolve_command(ctx, args)
+
+
+def _apply(options: list[Any], function: Callable[..., Any]) -> Callable[..., Any]:
+    return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), function)
+
+
+def common(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of every command."""
+    options = [
+        click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object."),
+        click.option("--debug", is_flag=True, help="Show tracebacks."),
+        click.option(
+            "--runs-dir",
+            type=click.Path(path_type=Path, file_okay=False),
+            default=Path("runs"),
+            show_default=True,
+            envvar="TOOLKIT_RUNS_DIR",
+            help="Folder of all runs.",
+        ),
+    ]
+    return _apply(options, function)
+
+
+def training(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of the commands that train."""
+    options = [
+        click.argument("recipe", default="linear"),
+        click.option(
+            "--framework",
+            type=OneOf("tf", "torch", "both"),
+            help="Default: all that the recipe has a builder for.",
+        ),
+        click.option(
+            "--workers",
+            type=Workers(),
+            default="auto",
+            show_default=True,
+            help="Ray workers of each framework.",
+        ),
+        click.option("--epochs", type=click.IntRange(min=1), help="Instead of the recipe's."),
+        click.option("--seed", type=click.IntRange(min=0), help="Instead of the recipe's."),
+        click.option("--address", help="HOST:PORT of a Ray cluster, or 'auto' for one that runs."),
+        click.option("-v", "--verbose", is_flag=True, help="Let Ray and the workers print."),
+    ]
+    return _apply(options, function)
+
+
+targets_option = click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    type=OneOf(*TARGETS, "all"),
+    help="Repeatable. Default: all.",
+)
+run_option = click.option("--run", "run_name", metavar="RUN", help="Default: the latest.")
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="toolkit")
+def cli() -> None:
+    """Train Keras and PyTorch models data-parallel on Ray, export them, prove every file.
+
+    Exit codes: 0 done, 1 a check failed, 2 bad usage or input, 3 something broke.
+    """
+
+
+@cli.command()
+@training
+@common
+def train(runs_dir: Path, as_json: bool, debug: bool, **given: Any) -> None:
+    """Train RECIPE (a name or a .py file) on Ray workers."""
+    screen = Screen(quiet=as_json)
+    run = pipeline.train(*_job(given), runs_dir, screen)
+    screen.say(f"run {run.path}; next: toolkit export")
+    if as_json:
+        print_json(_run_json(run))
+
+
+@cli.command()
+@training
+@targets_option
+@common
+def run(targets: Sequence[str], runs_dir: Path, as_json: bool, debug: bool, **given: Any) -> None:
+    """Train RECIPE, export it and verify every file, in one go."""
+    screen = Screen(quiet=as_json)
+    done, checks = pipeline.run_all(*_job(given), _targets(targets), runs_dir, screen)
+    screen.checks(checks)
+    screen.say(_where(done))
+    if as_json:
+        print_json(_run_json(done) | {"checks": [asdict(check) for check in checks]})
+    _require_passed(checks, done)
+
+
+@cli.command()
+@run_option
+@targets_option
+@click.option("--framework", type=OneOf("tf", "torch", "both"), help="Default: all of the run.")
+@click.option("--opset", type=click.IntRange(13, 23), default=DEFAULT_OPSET, show_default=True)
+@common
+def export(
+    run_name: str | None,
+    targets: Sequence[str],
+    framework: str | None,
+    opset: int,
+    runs_dir: Path,
+    as_json: bool,
+    debug: bool,
+) -> None:
+    """Export a run's models to TFLite and ONNX files."""
+    screen = Screen(quiet=as_json)
+    found = find_run(runs_dir, run_name)
+    chosen = ("tf", "torch") if framework == "both" else (framework,) if framework else None
+    exports = pipeline.export(found, _targets(targets), chosen or found.frameworks, opset)
+    screen.exports(exports)
+    screen.say(f"in {found.path / 'exports'}; next: toolkit verify")
+    if as_json:
+        print_json({"run": str(found.path), "exports": [asdict(export) for export in exports]})
+
+
+@cli.command()
+@run_option
+@common
+def verify(run_name: str | None, runs_dir: Path, as_json: bool, debug: bool) -> None:
+    """Prove that every exported file of a run predicts what was trained."""
+    screen = Screen(quiet=as_json)
+    found = find_run(runs_dir, run_name)
+    checks = pipeline.verify(found)
+    screen.checks(checks)
+    if as_json:
+        print_json(
+            {
+                "run": str(found.path),
+                "passed": all(check.passed for check in checks),
+                "checks": [asdict(check) for check in checks],
+            }
+        )
+    _require_passed(checks, found)
+
+
+@cli.command()
+@common
+def runs(runs_dir: Path, as_json: bool, debug: bool) -> None:
+    """List the runs, the latest last."""
+    found = list_runs(runs_dir)
+    if as_json:
+        print_json({"runs": [run.facts | {"run": str(run.path)} for run in found]})
+        return
+    screen = Screen()
+    if found:
+        screen.runs(found)
+    else:
+        screen.say(f"no runs in {runs_dir}; train one: toolkit train")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point: run a command and turn errors into messages and exit codes."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        cli.main(given, prog_name="toolkit", standalone_mode=False)
+    except click.ClickException as error:
+        _report(given, UsageError(error.format_message()), error)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        sys.stderr.write("interrupted; nothing is left running\n")
+        sys.exit(INTERRUPTED)
+    except ToolkitError as error:
+        _report(given, error, error)
+    except Exception as error:  # noqa: BLE001 - the last resort; --debug shows all of it
+        summary = f"unexpected {type(error).__name__}: {error}; --debug shows where"
+        _report(given, ToolkitError(summary), error)
+
+
+def _report(given: list[str], error: ToolkitError, cause: BaseException) -> None:
+    if "--debug" in given:
+        traceback.print_exception(cause)
+    if "--json" in given and not isinstance(error, CheckError):
+        print_json({"error": str(error), "detail": error.detail, "exit_code": error.exit_code})
+    Screen().error(error)
+    sys.exit(error.exit_code)
+
+
+def _job(given: dict[str, Any]) -> tuple[source.RecipeSource, Options]:
+    """The recipe with its overrides, and how to train it."""
+    overrides = {name: given[name] for name in ("epochs", "seed") if given[name] is not None}
+    found = source.find(given["recipe"], overrides)
+    frameworks = source.select_frameworks(found.load(), given["framework"] or "auto")
+    return found, Options(frameworks, given["workers"], given["address"], given["verbose"])
+
+
+def _targets(targets: Sequence[str]) -> tuple[str, ...]:
+    return TARGETS if not targets or "all" in targets else tuple(dict.fromkeys(targets))
+
+
+def _where(run: Run) -> str:
+    example = run.exports[0].file
+    return (
+        f"run          {run.path}\n"
+        f"files        {run.path / 'exports'}\n"
+        f"curves       tensorboard --logdir {run.path / 'tensorboard'}\n"
+        f"on a device  python edge/infer.py {run.path / example} --input ..."
+    )
+
+
+def _run_json(run: Run) -> dict[str, Any]:
+    return run.facts | {"run": str(run.path)}
+
+
+def _require_passed(checks: Sequence[Any], run: Run) -> None:
+    failed = sum(not check.passed for check in checks)
+    if failed:
+        raise CheckError(
+            f"{failed} of {len(checks)} checks failed; details are in "
+            f"{run.path / 'verification.json'}"
+        )
