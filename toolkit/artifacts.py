@@ -140,7 +140,7 @@ class Run:
             "sha256": source.sha256,
         }
         created = now.isoformat(timespec="seconds")
-        write_json(run.path / "run.json", {"status": "training", "created": created} | facts)
+        write_json(run.path / "run.json", {"status": "training", "created": created, **facts})
         run.update(recipe=recipe, exports=[])
         return run
 

@@ -21,7 +21,7 @@ from toolkit.train.session import Options
 INTERRUPTED = 130
 
 
-class OneOf(click.ParamType):
+class OneOf(click.ParamType[Any]):
     """One of a few names; an unknown one is answered with the nearest."""
 
     def __init__(self, *names: str) -> None:
@@ -40,7 +40,7 @@ class OneOf(click.ParamType):
         return [CompletionItem(name) for name in names]
 
 
-class Workers(click.ParamType):
+class Workers(click.ParamType[Any]):
     """A number of workers, or 'auto' for None."""
 
     name = "N|auto"
@@ -73,8 +73,10 @@ def _apply(options: list[Any], function: Callable[..., Any]) -> Callable[..., An
 def common(function: Callable[..., Any]) -> Callable[..., Any]:
     """Options of every command."""
     options = [
-        click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object."),
-        click.option("--debug", is_flag=True, help="Show tracebacks."),
+        click.option(
+            "--json", "as_json", is_flag=True, help="Print the result as one JSON object."
+        ),
+        click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks."),
         click.option(
             "--runs-dir",
             type=click.Path(path_type=Path, file_okay=False),
@@ -133,7 +135,7 @@ def cli() -> None:
 @cli.command()
 @training
 @common
-def train(runs_dir: Path, as_json: bool, debug: bool, **given: Any) -> None:
+def train(runs_dir: Path, as_json: bool, **given: Any) -> None:
     """Train RECIPE (a name or a .py file) on Ray workers."""
     screen = Screen(quiet=as_json)
     run = pipeline.train(*_job(given), runs_dir, screen)
@@ -146,7 +148,7 @@ def train(runs_dir: Path, as_json: bool, debug: bool, **given: Any) -> None:
 @training
 @targets_option
 @common
-def run(targets: Sequence[str], runs_dir: Path, as_json: bool, debug: bool, **given: Any) -> None:
+def run(targets: Sequence[str], runs_dir: Path, as_json: bool, **given: Any) -> None:
     """Train RECIPE, export it and verify every file, in one go."""
     screen = Screen(quiet=as_json)
     done, checks = pipeline.run_all(*_job(given), _targets(targets), runs_dir, screen)
@@ -170,7 +172,6 @@ def export(
     opset: int,
     runs_dir: Path,
     as_json: bool,
-    debug: bool,
 ) -> None:
     """Export a run's models to TFLite and ONNX files."""
     screen = Screen(quiet=as_json)
@@ -186,7 +187,7 @@ def export(
 @cli.command()
 @run_option
 @common
-def verify(run_name: str | None, runs_dir: Path, as_json: bool, debug: bool) -> None:
+def verify(run_name: str | None, runs_dir: Path, as_json: bool) -> None:
     """Prove that every exported file of a run predicts what was trained."""
     screen = Screen(quiet=as_json)
     found = find_run(runs_dir, run_name)
@@ -205,7 +206,7 @@ def verify(run_name: str | None, runs_dir: Path, as_json: bool, debug: bool) -> 
 
 @cli.command()
 @common
-def runs(runs_dir: Path, as_json: bool, debug: bool) -> None:
+def runs(runs_dir: Path, as_json: bool) -> None:
     """List the runs, the latest last."""
     found = list_runs(runs_dir)
     if as_json:

@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from toolkit.artifacts import Check, Export, Run
@@ -18,11 +25,25 @@ from toolkit.recipe import TITLES
 class Report(Protocol):
     """What the training loop tells while it runs."""
 
-    step: int
-    steps: int
-    epoch: int
-    loss: float
-    samples_per_second: float
+    @property
+    def step(self) -> int:
+        """Optimizer steps done."""
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps in all."""
+
+    @property
+    def epoch(self) -> int:
+        """Epochs finished."""
+
+    @property
+    def loss(self) -> float:
+        """The latest loss."""
+
+    @property
+    def samples_per_second(self) -> float:
+        """Over all workers."""
 
 
 class Screen:
@@ -34,7 +55,7 @@ class Screen:
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._messages = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
-        self._results = Console(quiet=quiet, highlight=False)
+        self._results = Console(quiet=quiet, highlight=False, width=_width())
         self._progress: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
 
@@ -64,9 +85,7 @@ class Screen:
         """Advance a framework's bar."""
         if self._progress is None:
             return
-        status = (
-            f"epoch {report.epoch}  loss {report.loss:.4g}  {report.samples_per_second:,.0f}/s"
-        )
+        status = f"epoch {report.epoch}  loss {report.loss:.4g}  {report.samples_per_second:,.0f}/s"
         self._progress.update(
             self._tasks[framework], total=report.steps, completed=report.step, status=status
         )
@@ -91,8 +110,9 @@ class Screen:
             name, title = Path(export.file).name, TITLES[export.framework]
             table.add_row(name, title, batch, size, f"{export.seconds:.1f}")
         self._results.print(table)
-        for note in dict.fromkeys(f"{TITLES[e.framework]} to {e.target} {e.note}" for e in exports
-                                  if e.note):
+        for note in dict.fromkeys(
+            f"{TITLES[e.framework]} to {e.target} {e.note}" for e in exports if e.note
+        ):
             self._results.print(note, style="dim", markup=False)
 
     def checks(self, checks: Sequence[Check]) -> None:
@@ -101,8 +121,8 @@ class Screen:
         for check in checks:
             table.add_row(
                 Path(check.file).name,
-                check.runtime,
-                "-" if check.probe is None else f"{check.probe:.6g}",
+                _without_version(check.runtime),
+                _probe(check),
                 "-" if check.error is None else f"{check.error:.1e}",
                 "-" if check.kept is None else f"{check.kept:.1%}",
                 "[green]pass[/]" if check.passed else "[red]FAIL[/]",
@@ -140,6 +160,11 @@ class Screen:
             self._messages.print(error.detail, style="dim", markup=False)
 
 
+def _width() -> int | None:
+    """A terminal's own width; wide enough not to fold where the output goes elsewhere."""
+    return None if sys.stdout.isatty() else 160
+
+
 def verified_state(run: Run) -> bool | None:
     """Whether the run's verification passed; None where there is none."""
     verification = run.verification
@@ -152,6 +177,17 @@ def print_json(value: Any) -> None:
 
     sys.stdout.write(json.dumps(value) + "\n")
     sys.stdout.flush()
+
+
+def _without_version(runtime: str) -> str:
+    return " ".join(word for word in runtime.split() if not word[0].isdigit())
+
+
+def _probe(check: Check) -> str:
+    """Class numbers as they are, values with as many digits as the probe's tolerance needs."""
+    if check.probe is None:
+        return "-"
+    return str(check.probe) if isinstance(check.probe, int) else f"{check.probe:.4f}"
 
 
 def _table(*columns: str) -> Table:

@@ -50,6 +50,7 @@ class ChildProcesses(Host):
         self._processes: set[Any] = set()
 
     def submit(self, function: Callable[..., Any], *args: Any, log: Path) -> "Future[Any]":
+        """Start a process for the function as soon as one may run."""
         return self._pool.submit(self._run, function, args, log)
 
     def __enter__(self) -> Self:
@@ -128,7 +129,9 @@ def output_to(log: Path) -> Iterator[None]:
             os.close(original)
 
 
-def _child(pipe: Connection, function: Callable[..., Any], args: tuple[Any, ...], log: Path) -> None:
+def _child(
+    pipe: Connection, function: Callable[..., Any], args: tuple[Any, ...], log: Path
+) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides, and kills
     with output_to(log):
         try:

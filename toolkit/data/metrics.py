@@ -20,7 +20,8 @@ def scores(name: str, outputs: Array, targets: Array, decision: str) -> Array:
     """
     if name == "accuracy":
         answers = np.asarray(decide(outputs, decision)).reshape(len(outputs), -1)
-        return (answers == targets.reshape(len(targets), -1)).all(axis=1).astype(np.float64)
+        right = (answers == targets.reshape(len(targets), -1)).all(axis=1)
+        return np.asarray(right, np.float64)
     difference = outputs.astype(np.float64) - targets.reshape(outputs.shape)
     values = difference**2 if name == "mse" else np.abs(difference)
-    return values.reshape(len(values), -1).mean(axis=1)
+    return np.asarray(values.reshape(len(values), -1).mean(axis=1))

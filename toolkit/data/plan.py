@@ -89,7 +89,8 @@ def shard_bounds(size: int, rank: int, world: int) -> tuple[int, int]:
 
 
 def _round_keys(seed: int, epoch: int) -> _Words:
-    return np.random.SeedSequence([seed, epoch]).generate_state(_ROUNDS, np.uint64)
+    state = np.random.SeedSequence([seed, epoch]).generate_state(_ROUNDS, np.uint64)
+    return np.asarray(state, np.uint64)
 
 
 def _permute(positions: _Words, samples: int, keys: _Words) -> _Words:
@@ -122,4 +123,4 @@ def _mix(words: _Words) -> _Words:
     """The finaliser of SplitMix64 (Steele, Lea and Flood, 2014)."""
     words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return words ^ (words >> np.uint64(31))
+    return np.asarray(words ^ (words >> np.uint64(31)), np.uint64)

@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from toolkit.builders import call_keras
 from toolkit.export.job import ExportJob
-from toolkit.export.keras_model import call, trained_model
+from toolkit.export.keras_model import trained_model
 from toolkit.export.names import name_onnx
 
 
@@ -20,7 +21,7 @@ def convert(job: ExportJob) -> bytes:
 
     def forward(*tensors: Any) -> Any:
         names = [tensor.name for tensor in job.manifest.inputs]
-        return call(model, dict(zip(names, tensors, strict=True)))
+        return call_keras(model, dict(zip(names, tensors, strict=True)), training=False)
 
     function = tf.function(forward, input_signature=specs)
     onnx_model, _ = tf2onnx.convert.from_function(function, specs, opset=job.opset)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from toolkit.builders import torch_model
 from toolkit.export.job import ExportJob
 
 
@@ -9,9 +10,7 @@ def trained_model(job: ExportJob) -> Any:
     """Build the recipe's module and load the trained state; safetensors hold no code."""
     from safetensors.torch import load
 
-    recipe = job.recipe()
-    assert recipe.torch is not None
-    model = recipe.torch()
+    model = torch_model(job.recipe())
     model.load_state_dict(load(job.weights))
     return model.eval()
 

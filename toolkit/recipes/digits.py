@@ -57,7 +57,7 @@ def torch_model() -> Any:
     import torch
     from torch import nn
 
-    class ChannelsFirst(nn.Module):
+    class ChannelsFirst(nn.Module):  # type: ignore[misc]
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             return images.permute(0, 3, 1, 2)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from toolkit.builders import call_keras, keras_model
 from toolkit.recipe import SGD, Adam, Array, PerFramework, Recipe
 from toolkit.train.adapter import Adapter, Chunk
 
@@ -31,7 +32,7 @@ class TensorFlowAdapter(Adapter):
         self._strategy = _strategy(self.place.world)  # before any op: collectives need it
         keras.utils.set_random_seed(self.recipe.seed)
         with self._strategy.scope():
-            self._model = build_model(self.recipe, example)
+            self._model = keras_model(self.recipe, example)
             self._optimizer = _optimizer(self.recipe)
             self._optimizer.build(self._model.trainable_variables)
         self._loss = _loss(self.recipe)
@@ -43,7 +44,7 @@ class TensorFlowAdapter(Adapter):
 
     @property
     def replicas(self) -> int:
-        return self._strategy.num_replicas_in_sync // self.place.world
+        return int(self._strategy.num_replicas_in_sync) // self.place.world
 
     def train(self, chunks: Sequence[Chunk]) -> Array:
         if self._callbacks:
@@ -76,7 +77,7 @@ class TensorFlowAdapter(Adapter):
         weights = self._model.get_weights()  # on every rank: it may be a collective
         if self.place.rank:
             return {}
-        model = build_model(self.recipe, example)  # outside of the strategy: plain variables
+        model = keras_model(self.recipe, example)  # outside of the strategy: plain variables
         model.set_weights(weights)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.keras"
@@ -152,7 +153,7 @@ class TensorFlowAdapter(Adapter):
             if "factors" in part:
                 optimizer.learning_rate.assign(base_rate * part["factors"][index])
             with tf.GradientTape() as tape:
-                outputs = call_model(model, inputs, training=True)
+                outputs = call_keras(model, inputs, training=True)
                 losses = loss_function(part["targets"][index], outputs)
                 loss = tf.reduce_sum(losses * part["weights"][index]) / part["sizes"][index]
                 total = loss + (tf.add_n(model.losses) / replicas if model.losses else 0.0)
@@ -167,7 +168,7 @@ class TensorFlowAdapter(Adapter):
 
         @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
         def forward(inputs: Any) -> Any:
-            return self._strategy.run(lambda: call_model(self._model, inputs, training=False))
+            return self._strategy.run(lambda: call_keras(self._model, inputs, training=False))
 
         return forward  # type: ignore[no-any-return]
 
@@ -180,22 +181,6 @@ class TensorFlowAdapter(Adapter):
             return self._strategy.reduce("SUM", share, axis=None)
 
         return reduce  # type: ignore[no-any-return]
-
-
-def build_model(recipe: Recipe, example: Mapping[str, Array]) -> Any:
-    """Build the recipe's Keras model and call it once, so that all weights exist."""
-    assert recipe.keras is not None
-    model = recipe.keras()
-    if not model.built:
-        call_model(model, example, training=False)
-    return model
-
-
-def call_model(model: Any, inputs: Mapping[str, Any], training: bool) -> Any:
-    """Call with the only input as it is, or with several by name."""
-    if len(inputs) == 1:
-        return model(next(iter(inputs.values())), training=training)
-    return model(dict(inputs), training=training)
 
 
 def _strategy(world: int) -> Any:

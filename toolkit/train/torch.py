@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from toolkit.builders import torch_model
 from toolkit.recipe import SGD, Adam, Array, PerFramework, Recipe
 from toolkit.train.adapter import Adapter, Chunk
 
@@ -22,7 +23,7 @@ class TorchAdapter(Adapter):
         torch.manual_seed(self.recipe.seed)
         self._device = torch.device("cuda" if self.place.gpus else "cpu")
         self._join(peers)
-        self._model = build_model(self.recipe).to(self._device)
+        self._model = torch_model(self.recipe).to(self._device)
         self._trained = self._wrap(self._model)
         self._optimizer = _optimizer(self.recipe, self._model)
         self._base_rates = [group["lr"] for group in self._optimizer.param_groups]
@@ -78,7 +79,9 @@ class TorchAdapter(Adapter):
         from safetensors.torch import save
 
         state = self._model.state_dict()
-        return {"model.safetensors": save({k: v.cpu().contiguous().clone() for k, v in state.items()})}
+        return {
+            "model.safetensors": save({k: v.cpu().contiguous().clone() for k, v in state.items()})
+        }
 
     def stop(self) -> None:
         import torch.distributed as dist
@@ -119,12 +122,6 @@ class TorchAdapter(Adapter):
         return torch.from_numpy(np.ascontiguousarray(array)).to(self._device)
 
 
-def build_model(recipe: Recipe) -> Any:
-    """Build the recipe's torch module."""
-    assert recipe.torch is not None
-    return recipe.torch()
-
-
 def _optimizer(recipe: Recipe, model: Any) -> Any:
     import torch
 
@@ -157,6 +154,7 @@ def _loss(recipe: Recipe) -> Callable[[Any, Any], Any]:
         assert recipe.loss.torch is not None
         loss: Callable[[Any, Any], Any] = recipe.loss.torch()
         return loss
+    each: Callable[..., Any]
     match recipe.loss:
         case "mse":
             each = functional.mse_loss

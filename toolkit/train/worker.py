@@ -71,7 +71,7 @@ class Worker:
                 if self._place.rank == 0:
                     yield report
             adapter.stop()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - must reach the driver in a form it can read
             raise as_host_error(error) from None
 
     def call(self, function: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Any, str]:
@@ -81,7 +81,7 @@ class Worker:
             try:
                 with output_to(log):
                     value = function(*args)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - as above
                 sys.stderr.write(log.read_text(errors="replace"))
                 raise as_host_error(error) from None
             return value, log.read_text(errors="replace")

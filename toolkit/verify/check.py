@@ -46,7 +46,7 @@ class Answer:
     """What came out; `reason` says why it failed, or is ''."""
 
     runtime: str
-    probe: float | None
+    probe: float | int | None
     error: float | None
     kept: float | None
     reason: str
@@ -63,8 +63,10 @@ def check(content: bytes, export: Export, question: Question) -> Answer:
             runtime = model.runtime
             outputs = model.predict(question.inputs)
             if question.probe is not None:
-                answer = decide(next(iter(model.predict(question.probe).values())), question.decision)
-                probe = float(np.asarray(answer).reshape(-1)[0])
+                answer = decide(
+                    next(iter(model.predict(question.probe).values())), question.decision
+                )
+                probe = np.asarray(answer).reshape(-1)[0].item()
             result = compare(
                 question.golden.outputs, outputs, question.decision, question.tolerance
             )

@@ -1,0 +1,60 @@
+# Every target sets up what it needs by itself; `make help` lists them.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+RECIPE ?= linear
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup train-distributed test lint format bench bench-quick lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Create .venv and install the pinned dependencies
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || \
+	  { echo "Python 3.11 to 3.13 is needed; name one: make PYTHON=python3.11 ..." >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "Python lacks the venv module; on Debian: apt-get install python3-venv" >&2; exit 2; }
+	@echo "setting up $(VENV) with about 5 GB of packages; this is done once"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+train-distributed: $(READY) ## Train both frameworks on Ray workers, export, verify (RECIPE=, WORKERS=)
+	@$(BIN)/toolkit run $(RECIPE) --workers $(WORKERS)
+
+test: $(READY) ## Run all tests
+	@$(BIN)/python -m pytest
+
+lint: $(READY) ## Check style (ruff), types (mypy) and import rules (import-linter)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+format: $(READY) ## Format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(READY) ## Measure against peers, as ratios (about 30 minutes)
+	@$(BIN)/python -m benchmarks
+
+bench-quick: $(READY) ## The same, one pair each
+	@$(BIN)/python -m benchmarks --quick
+
+lock: $(READY) ## Upgrade within pyproject.toml's ranges and pin again
+	@$(BIN)/python -m pip install --quiet --upgrade --upgrade-strategy eager --editable '.[dev]'
+	@head -3 requirements.lock > requirements.new
+	@$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' \
+	  | grep -v -E '^(nvidia-|triton==)' >> requirements.new
+	@mv requirements.new requirements.lock
+
+clean: ## Remove .venv, caches and build output; runs/ is kept
+	@rm -rf $(VENV) dist build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
