@@ -8,7 +8,7 @@ RECIPE ?= linear
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train-distributed test lint format bench bench-quick lock clean
+.PHONY: help setup train-distributed test lint format bench bench-quick lock clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ lock: $(READY) ## Upgrade within pyproject.toml's ranges and pin again
 	  | grep -v -E '^(nvidia-|triton==)' >> requirements.new
 	@mv requirements.new requirements.lock
 
-clean: ## Remove .venv, caches and build output; runs/ is kept
-	@rm -rf $(VENV) dist build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
-	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+clean: ## Remove caches and build output; runs/ and .venv are kept
+	@rm -rf dist build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -path ./$(VENV) -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean ## Remove .venv too
+	@rm -rf $(VENV)

@@ -100,6 +100,8 @@ class Screen:
                 f"{TITLES[framework]:<10} {facts['world']} workers, {facts['steps']} steps in "
                 f"{facts['seconds']:.1f} s: {metrics}"
             )
+            for note in facts["notes"]:
+                self.say(f"  {note}")
 
     def exports(self, exports: Sequence[Export]) -> None:
         """Print the exported files."""

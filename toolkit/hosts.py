@@ -108,8 +108,9 @@ def as_host_error(error: Exception) -> ToolkitError:
     """Keep the toolkit's own errors; wrap any other with its traceback as text."""
     if isinstance(error, ToolkitError):
         return error
-    last = str(error).strip().splitlines()
-    summary = f"{type(error).__name__}: {last[0] if last else ''}"
+    lines = str(error).strip().splitlines() or [""]
+    line = lines[-1] if lines[0].endswith(":") else lines[0]  # 'in user code:' says nothing
+    summary = f"{type(error).__name__}: {line.strip()}"
     return HostError(summary, detail="".join(traceback.format_exception(error)).rstrip())
 
 

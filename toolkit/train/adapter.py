@@ -52,6 +52,7 @@ class Adapter(ABC):
     def __init__(self, recipe: Recipe, place: Place) -> None:
         self.recipe = recipe
         self.place = place
+        self.notes: list[str] = []  # what the user should know about the result
 
     @property
     def replicas(self) -> int:

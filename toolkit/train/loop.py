@@ -95,7 +95,7 @@ def fit(adapter: Adapter, dataset: Dataset) -> Iterator[Progress | Trained]:
     if "val_loss" not in last:  # stopped early between two validations
         last |= evaluate(adapter, dataset.validation)
     files = adapter.files(_head(dataset.train, 2).inputs)
-    facts = {"steps": end, "epochs": last["epoch"]} | clock.facts()
+    facts = {"steps": end, "epochs": last["epoch"], "notes": adapter.notes} | clock.facts()
     yield Trained(files, _golden(adapter, dataset).to_bytes(), last, facts)
 
 

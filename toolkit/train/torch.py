@@ -1,6 +1,7 @@
 """PyTorch: DistributedDataParallel over gloo (CPU) or nccl (GPU). Knows nothing of Ray."""
 
 import datetime
+import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -78,10 +79,28 @@ class TorchAdapter(Adapter):
             return {}
         from safetensors.torch import save
 
-        state = self._model.state_dict()
-        return {
-            "model.safetensors": save({k: v.cpu().contiguous().clone() for k, v in state.items()})
+        state = {
+            name: tensor.cpu().contiguous().clone()
+            for name, tensor in self._model.state_dict().items()
         }
+        files = {"model.safetensors": save(state)}
+        try:
+            files["model.pt2"] = self._program(example)
+        except Exception as error:  # noqa: BLE001 - dynamic graphs train, but cannot be traced
+            reason = str(error).strip().splitlines()[0]
+            self.notes.append(f"no model.pt2: torch.export cannot trace the model: {reason}")
+        return files
+
+    def _program(self, example: Mapping[str, Array]) -> bytes:
+        """The model as a torch.export program, with a dynamic batch where it has one."""
+        import torch
+
+        inputs = tuple(self._tensor(array) for array in example.values())
+        shapes = tuple({0: torch.export.Dim.AUTO} for _ in inputs)
+        program = torch.export.export(self._model.eval(), inputs, dynamic_shapes=shapes)
+        buffer = io.BytesIO()
+        torch.export.save(program, buffer)
+        return buffer.getvalue()
 
     def stop(self) -> None:
         import torch.distributed as dist

@@ -44,14 +44,8 @@ def verify(run: Run, children: Host, tensorflow: Host) -> list[Check]:
     pending: list[tuple[Export, str, Future[Any]]] = []
     for export in exports:
         question = questions[export.framework]
-        start = _starter(run, export, question, children)
-        if export.target == "tflite":
-            pending.append((export, "LiteRT", start(None)))
-            log = run.log(f"verify-{export.framework}-tf2onnx")
-            converted = tensorflow.submit(tflite_to_onnx, run.read(export.file), log=log)
-            pending.append((export, f"onnxruntime{_VIA}", _then(converted, start)))
-        else:
-            pending.append((export, "onnxruntime", start(None)))
+        for runtime, future in _start(run, export, question, children, tensorflow).items():
+            pending.append((export, runtime, future))
     checks = [_check(export, runtime, future) for export, runtime, future in pending]
     passed = all(check.passed for check in checks)
     write_json(
@@ -61,23 +55,33 @@ def verify(run: Run, children: Host, tensorflow: Host) -> list[Check]:
     return checks
 
 
-def _starter(
-    run: Run, export: Export, question: Question, children: Host
-) -> Callable[[bytes | None], "Future[Any]"]:
-    """A function that starts the check of the file, or of what it was converted to."""
+def _start(
+    run: Run, export: Export, question: Question, children: Host, tensorflow: Host
+) -> dict[str, "Future[Any]"]:
+    """Start the checks of one file; futures by runtime."""
+    name = Path(export.file).name
 
-    def start(converted: bytes | None) -> "Future[Any]":
-        try:
-            content = _unchanged(run, export) if converted is None else converted
-        except ToolkitError as error:
-            failed: Future[Any] = Future()
-            failed.set_exception(error)
-            return failed
-        via = "" if converted is None else "-tf2onnx"
-        log = run.log(f"verify-{Path(export.file).name}{via}")
+    def start(content: bytes, via: str = "") -> "Future[Any]":
+        log = run.log(f"verify-{name}{via}")
         return children.submit(check, content, export, question, log=log)
 
-    return start
+    runtimes = ["LiteRT", f"onnxruntime{_VIA}"] if export.target == "tflite" else ["onnxruntime"]
+    try:
+        content = _unchanged(run, export)
+    except ToolkitError as error:
+        return {runtime: _failed(error) for runtime in runtimes}
+    if export.target != "tflite":
+        return {runtimes[0]: start(content)}
+    log = run.log(f"verify-{name}-conversion")
+    converted = tensorflow.submit(tflite_to_onnx, content, log=log)
+    via_onnx = _then(converted, lambda onnx: start(onnx, "-tf2onnx"))
+    return {runtimes[0]: start(content), runtimes[1]: via_onnx}
+
+
+def _failed(error: Exception) -> "Future[Any]":
+    future: Future[Any] = Future()
+    future.set_exception(error)
+    return future
 
 
 def _then(first: "Future[Any]", start: Callable[[bytes], "Future[Any]"]) -> "Future[Any]":
