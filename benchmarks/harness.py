@@ -92,6 +92,13 @@ class Result:
         """Whether the target was met; None where there is none."""
         return None if self.target is None else self.target.met(self.value)
 
+    @property
+    def undecided(self) -> bool:
+        """Whether runs disagree on the target: more pairs on a quieter machine must decide."""
+        if self.target is None or self.worst:
+            return False
+        return len({self.target.met(value) for value in self.ratios or self.ours}) > 1
+
 
 @dataclass(frozen=True)
 class Options:
@@ -177,10 +184,10 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def table(results: Sequence[Result]) -> str:
+def table(results: Sequence[Result], judged: bool = True) -> str:
     """Results as plain text: medians, the ratio with its range, target and verdict."""
     rows = [("name", "ours", "peer", "ratio", "range", "n", "target", "verdict")]
-    rows += [_cells(result) for result in results]
+    rows += [_cells(result, judged) for result in results]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -204,7 +211,7 @@ def main(measure: Measure, description: str) -> int:
     before = os.getloadavg()[0]
     results = measure(options)
     machine = _machine() | {"load_before": before, "load_after": os.getloadavg()[0]}
-    print(table(results))
+    print(table(results, judged=not options.quick))
     print(f"{machine['cpus']} CPUs, load {before:.1f} before, {machine['load_after']:.1f} after")
     if given.out:
         report = {"machine": machine, "options": asdict(options)}
@@ -213,9 +220,11 @@ def main(measure: Measure, description: str) -> int:
     return 1 if missed and not options.quick else 0
 
 
-def _cells(result: Result) -> tuple[str, ...]:
+def _cells(result: Result, judged: bool) -> tuple[str, ...]:
     values = result.ratios or list(result.ours)
     verdict = {True: "met", False: "missed", None: "-"}[result.met]
+    if result.undecided:
+        verdict += ", unclear"
     return (
         result.name,
         f"{statistics.median(result.ours):.4g} {result.unit}",
@@ -224,13 +233,15 @@ def _cells(result: Result) -> tuple[str, ...]:
         f"{min(values):.4g} to {max(values):.4g}",
         str(len(result.ours)),
         str(result.target or "-"),
-        verdict,
+        verdict if judged else "not judged",
     )
 
 
 def _plain(results: Sequence[Result]) -> list[dict[str, Any]]:
     return [
-        asdict(each) | {"ratios": each.ratios, "value": each.value, "met": each.met}
+        asdict(each)
+        | {"ratios": each.ratios, "value": each.value}
+        | {"met": each.met, "undecided": each.undecided}
         for each in results
     ]
 

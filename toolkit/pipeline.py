@@ -9,13 +9,13 @@ go and exports in the workers that trained, which have the framework loaded alre
 import importlib.metadata
 import platform
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from toolkit.artifacts import Check, Export, Run
 from toolkit.console import Screen
 from toolkit.data.load import Dataset, load
-from toolkit.errors import UsageError
+from toolkit.errors import StorageError, UsageError
 from toolkit.export.job import DEFAULT_OPSET
 from toolkit.export.stage import export as export_stage
 from toolkit.hosts import ChildProcesses, Host
@@ -128,8 +128,9 @@ def _training(
         try:
             yield run, opened, train_now
         except BaseException as error:
-            if run.facts["status"] == "training":
-                run.update(status="failed", error=str(error) or type(error).__name__)
+            with suppress(StorageError):  # a full disk must not hide what went wrong
+                if run.facts["status"] == "training":
+                    run.update(status="failed", error=str(error) or type(error).__name__)
             raise
 
 

@@ -1,0 +1,164 @@
+"""The export stage on a run directory, its converters replaced by bytes."""
+
+import hashlib
+from concurrent.futures import Future
+
+import numpy as np
+import pytest
+
+from toolkit.artifacts import Golden, Run
+from toolkit.errors import ConversionError, NotFoundError, ToolkitError
+from toolkit.export.job import ExportJob, convert
+from toolkit.export.stage import export
+from toolkit.hosts import Host, HostError
+from toolkit.source import RecipeSource
+
+RECIPE = """
+from toolkit import Recipe
+recipe = Recipe("job", dict, keras=dict, torch=dict, loss="cross_entropy", labels=("no", "yes"),
+                preprocessing={"a": ({"step": "reshape", "shape": [2, 2]},)}, output_name="y")
+"""
+
+
+class Converter(Host):
+    """Answers each job with bytes that name it, or with the error given for its target."""
+
+    def __init__(self, **errors):
+        self.errors, self.jobs, self.logs = errors, [], []
+
+    def submit(self, function, *args, log):
+        (job,) = args
+        self.jobs.append(job)
+        self.logs.append(log.name)
+        future = Future()
+        if job.target in self.errors:
+            future.set_exception(self.errors[job.target])
+        else:
+            future.set_result((f"{job.framework} {job.target}".encode(), 1.23456))
+        return future
+
+
+@pytest.fixture
+def run(tmp_path):
+    run = Run.create(tmp_path, "job", RecipeSource(RECIPE, "job.py"), {})
+    inputs = {"b": np.ones((5, 3), np.float32), "a": np.ones((5, 4), np.uint8)}
+    golden = Golden(inputs, {"y": np.ones((5, 2), np.float32)}, np.arange(5) % 2)
+    for framework, file in (("tf", "model.keras"), ("torch", "model.safetensors")):
+        run.write(f"{framework}/golden.npz", golden.to_bytes())
+        run.write(f"{framework}/{file}", f"{framework} weights".encode())
+        run.record_framework(framework, {})
+    return run
+
+
+def test_every_target_of_every_framework_is_written_and_recorded(run):
+    host = Converter()
+    made = export(run, ["tflite", "onnx"], ["tf", "torch"], lambda _: host, opset=19)
+    assert [file.file for file in made] == [
+        "exports/job-tf-fp32.tflite",
+        "exports/job-tf-fp32-opset19.onnx",
+        "exports/job-torch-fp32.tflite",
+        "exports/job-torch-fp32-opset19.onnx",
+    ]
+    assert run.exports == made
+    assert [file.batch for file in made] == [None, None, 1, None]
+    assert [bool(file.note) for file in made] == [False, False, True, False]
+    for file in made:
+        content = run.read(file.file)
+        assert content == f"{file.framework} {file.target}".encode()
+        assert (file.bytes, file.sha256) == (len(content), hashlib.sha256(content).hexdigest())
+        assert (file.precision, file.seconds) == ("fp32", 1.235)
+    assert len(set(host.logs)) == 4
+
+
+def test_a_job_says_all_that_a_converter_needs(run):
+    host = Converter()
+    export(run, ["onnx"], ["torch"], lambda _: host)
+    (job,) = host.jobs
+    assert (job.weights, job.opset, job.source) == (b"torch weights", 18, run.source)
+    said = job.manifest
+    assert [(t.name, t.shape, t.dtype) for t in said.inputs] == [
+        ("b", (None, 3), "float32"),
+        ("a", (None, 2, 2), "uint8"),  # after preprocessing
+    ]
+    assert [(t.name, t.shape, t.dtype) for t in said.outputs] == [("y", (None, 2), "float32")]
+    assert (said.decision, said.labels) == ("argmax", ("no", "yes"))
+    assert said.preprocessing == {"b": [], "a": [{"step": "reshape", "shape": [2, 2]}]}
+    assert (said.name, said.framework, said.target, said.precision) == (
+        "job",
+        "torch",
+        "onnx",
+        "fp32",
+    )
+    assert said.extra["run"] == run.name
+    assert said.extra["opset"] == 18
+    assert said.extra["recipe_sha256"] == run.source.sha256
+    assert said.extra["tools"]["torch"]
+    shapes = {name: (array.shape, array.dtype.name) for name, array in job.example(3).items()}
+    assert shapes == {"b": ((3, 3), "float32"), "a": ((3, 2, 2), "uint8")}
+    assert job.recipe().name == "job"
+
+
+def test_where_the_converter_has_no_dynamic_batch_the_manifest_says_so(run):
+    host = Converter()
+    export(run, ["tflite"], ["tf", "torch"], lambda _: host)
+    shapes = {job.framework: job.manifest.inputs[0].shape for job in host.jobs}
+    assert shapes == {"tf": (None, 3), "torch": (1, 3)}
+    assert "opset" not in host.jobs[0].manifest.extra
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        HostError("killed by SIGSEGV", detail="last line"),
+        ConversionError("no such operator", detail="last line"),
+    ],
+)
+def test_a_failure_names_model_and_target_and_spares_the_others(run, error):
+    host = Converter(tflite=error)
+    with pytest.raises(ConversionError) as caught:
+        export(run, ["tflite", "onnx"], ["torch"], lambda _: host)
+    message = str(caught.value)
+    assert message.startswith(f"PyTorch model of 'job' to tflite failed: {error}")
+    assert str(run.log("export-torch-tflite")) in message
+    assert caught.value.detail == "last line"
+    assert [file.target for file in run.exports] == ["onnx"]
+    assert run.read("exports/job-torch-fp32-opset18.onnx") == b"torch onnx"
+    assert sorted(path.name for path in (run.path / "exports").iterdir()) == [
+        "job-torch-fp32-opset18.onnx"
+    ]
+
+
+def test_frameworks_are_converted_where_they_belong(run):
+    hosts = {"tf": Converter(), "torch": Converter()}
+    export(run, ["onnx"], ["tf", "torch"], hosts.__getitem__)
+    assert {name: [job.framework for job in host.jobs] for name, host in hosts.items()} == {
+        "tf": ["tf"],
+        "torch": ["torch"],
+    }
+
+
+def test_exporting_again_replaces(run):
+    for _ in range(2):
+        export(run, ["onnx"], ["tf"], lambda _: Converter())
+    assert len(run.exports) == 1
+
+
+def test_a_run_without_its_model_is_refused(run):
+    (run.path / "tf" / "model.keras").unlink()
+    with pytest.raises(NotFoundError, match=r"lacks tf/model\.keras"):
+        export(run, ["onnx"], ["tf"], lambda _: Converter())
+
+
+def test_labels_that_do_not_fit_the_outputs_are_reported_as_the_users_error(run):
+    golden = run.golden("tf")
+    three = Golden(golden.inputs, {"y": np.ones((5, 3), np.float32)}, golden.targets)
+    run.write("tf/golden.npz", three.to_bytes())
+    with pytest.raises(ToolkitError, match="labels"):
+        export(run, ["onnx"], ["tf"], lambda _: Converter())
+
+
+@pytest.mark.parametrize(("framework", "target"), [("jax", "onnx"), ("tf", "gguf"), ("", "")])
+def test_an_unknown_conversion_is_refused(run, framework, target):
+    job = ExportJob(run.source, framework, target, b"", None)
+    with pytest.raises(ValueError, match=f"no converter from {framework} to {target}"):
+        convert(job)

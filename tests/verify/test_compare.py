@@ -1,0 +1,167 @@
+"""The pure comparison: scaled errors by property, decisions, and references that prove nothing."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from edge.errors import EdgeError
+from toolkit.verify.compare import compare, refuse_vacuous, scaled_error
+
+settings.register_profile("steady", deadline=None)  # no test depends on time
+settings.load_profile("steady")
+
+numbers = st.floats(-100, 100, width=32).filter(lambda x: x == 0 or abs(x) > 1e-3)
+outputs = hnp.arrays(np.float64, (5, 3), elements=numbers)
+varied = outputs.filter(lambda array: np.ptp(array) > 1e-2)
+SCALES = [1.0, 1e15, 1e-14, 3e-30, 7e30]
+
+
+@given(varied, outputs, st.sampled_from(SCALES), st.floats(-1e3, 1e3))
+def test_an_error_has_no_unit(expected, got, scale, offset):
+    plain = scaled_error(expected, got)
+    assert scaled_error(scale * expected, scale * got) == pytest.approx(plain, rel=1e-9)
+    moved = scaled_error(expected + offset, got + offset)
+    assert moved == pytest.approx(plain, rel=1e-6, abs=1e-9)
+
+
+@given(varied, st.floats(1e-6, 10), st.sampled_from(SCALES), st.integers(0, 14))
+def test_an_error_is_the_greatest_difference_in_ranges(expected, size, scale, place):
+    got = expected.copy()
+    got.flat[place] += size * np.ptp(expected)
+    assert scaled_error(scale * expected, scale * got) == pytest.approx(size, rel=1e-6)
+
+
+@given(outputs)
+def test_a_copy_has_no_error(expected):
+    assert scaled_error(expected, expected.copy()) == 0
+    result = compare({"y": expected}, {"y": expected.copy()}, "argmax", 0.0)
+    assert (result.error, result.kept) == (0, 1)
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("reference", [1.0, math.inf])
+def test_what_is_no_number_is_infinitely_wrong(wrong, reference):
+    expected = np.float32([[reference], [2.0], [3.0]])
+    got = expected.copy()
+    got[0] = wrong
+    result = compare({"y": expected}, {"y": got}, "value", 1e9)
+    assert result.error == math.inf
+    assert result.kept == 0
+
+
+@pytest.mark.parametrize(
+    ("expected", "got", "error"),
+    [
+        ([5, 5, 5], [5, 5, 6], 0.2),  # a constant is measured by its size
+        ([0, 0, 0], [0, 0, 0], 0),
+        ([0, 0, 0], [0, 0, 1e-30], math.inf),
+        ([4], [5], 0.25),
+        ([-1, 1], [-1, 1.5], 0.25),
+    ],
+)
+def test_references_of_no_range(expected, got, error):
+    assert scaled_error(np.array(expected, float), np.array(got, float)) == error
+
+
+def test_float32_is_compared_in_double_precision():
+    expected, got = np.float32([[0.0], [1e8]]), np.float64([[0.0], [1e8 + 1]])
+    assert scaled_error(expected, got) == pytest.approx(1e-8, rel=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.int64, np.bool_])
+def test_integers_do_not_wrap_around(dtype):
+    expected = np.array([[0], [1], [1]]).astype(dtype)
+    got = np.array([[1], [0], [1]]).astype(dtype)
+    result = compare({"y": expected}, {"y": got}, "value", 1.0)
+    assert result.error == 1
+    assert result.kept == 1
+    assert compare({"y": expected}, {"y": got}, "value", 0.5).kept == pytest.approx(1 / 3)
+
+
+def test_small_integers_that_are_far_apart_are_not_near():
+    expected, got = np.int8([[100], [0]]), np.int8([[-128], [0]])
+    assert compare({"y": expected}, {"y": got}, "value", 50.0).kept == 0.5
+
+
+def test_the_worst_output_counts():
+    one = np.float32([[0.0], [1.0]])
+    result = compare({"a": one, "b": 100 * one}, {"b": 100 * one + 3, "a": one}, "value", 0.0)
+    assert result.error == pytest.approx(0.03)
+    worst_first = compare({"b": 100 * one, "a": one}, {"a": one, "b": 100 * one + 3}, "value", 0.0)
+    assert worst_first.error == result.error
+    assert result.kept == 1  # decided by the first output
+
+
+@pytest.mark.parametrize(
+    ("candidate", "match"),
+    [
+        ({}, r"outputs are \[\], expected \['y'\]"),
+        ({"z": np.ones((3, 1))}, r"outputs are \['z'\], expected \['y'\]"),
+        ({"y": np.ones((3, 1)), "z": np.ones((3, 1))}, r"\['y', 'z'\]"),
+        ({"y": np.ones((3,))}, r"'y' has shape \(3,\), expected \(3, 1\)"),
+        ({"y": np.ones((1, 3))}, r"'y' has shape \(1, 3\)"),
+        ({"y": np.ones((2, 1))}, r"'y' has shape \(2, 1\)"),
+    ],
+)
+def test_other_names_and_shapes_are_refused(candidate, match):
+    with pytest.raises(ValueError, match=match):
+        compare({"y": np.float32([[1], [2], [3]])}, candidate, "value", 0.1)
+
+
+@pytest.mark.parametrize(
+    ("decision", "expected", "got", "tolerance", "kept"),
+    [
+        ("argmax", [[1, 2], [3, 0], [0, 1]], [[1, 1.5], [1, 2], [0, 9]], 0.0, 2 / 3),
+        ("argmax", [[1, 2], [3, 0]], [[2, 1], [0, 3]], 9.0, 0),
+        ("sign", [[1], [-1], [0], [2]], [[0.1], [0.1], [0], [-1]], 9.0, 0.5),
+        ("value", [[1], [2], [3]], [[1.05], [2.2], [3]], 0.1, 2 / 3),
+        ("value", [[1, 1], [2, 2]], [[1, 1.05], [2, 2.2]], 0.1, 0.5),
+        ("value", [[1], [2]], [[1.5], [1.5]], 0.5, 1),
+    ],
+)
+def test_how_many_decisions_are_kept(decision, expected, got, tolerance, kept):
+    reference, candidate = {"y": np.float64(expected)}, {"y": np.float64(got)}
+    assert compare(reference, candidate, decision, tolerance).kept == pytest.approx(kept)
+
+
+def test_a_decision_that_does_not_fit_is_refused():
+    wide = {"y": np.ones((2, 3))}
+    with pytest.raises(EdgeError, match="one value a sample"):
+        compare(wide, wide, "sign", 0.0)
+
+
+GOOD = np.float32([[1.0], [2.0]])
+
+
+@pytest.mark.parametrize(
+    ("reference", "reason"),
+    [
+        ({"y": np.zeros((4, 2))}, "'y' is zero everywhere"),
+        ({"y": np.full((4, 2), [1.0, 2.0])}, "'y' is the same for every sample"),
+        ({"y": np.float32([[1], [np.nan]])}, "'y' holds NaN or infinity"),
+        ({"y": np.float32([[1], [np.inf]])}, "'y' holds NaN or infinity"),
+        ({"y": np.zeros((0, 2))}, "'y' is empty"),
+        ({"y": np.zeros((3, 0))}, "'y' is empty"),
+        ({"x": GOOD, "y": np.zeros((4, 2))}, "'y' is zero everywhere"),
+        ({}, "no output"),
+    ],
+)
+def test_references_that_prove_nothing(reference, reason):
+    assert reason in refuse_vacuous(reference)
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        {"y": GOOD},
+        {"y": np.float32([[5.0]])},  # a single sample may be the only one there is
+        {"y": np.float32([[0, 0], [0, 1]])},
+        {"y": 1e-30 * GOOD, "z": np.int64([[0], [1]])},
+    ],
+)
+def test_references_that_prove_something(reference):
+    assert refuse_vacuous(reference) == ""
