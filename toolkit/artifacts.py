@@ -13,6 +13,7 @@
 Files are plain and are written atomically. None is read with pickle.
 """
 
+import contextlib
 import datetime
 import io
 import json
@@ -26,11 +27,12 @@ from typing import Any, Self
 import numpy as np
 
 from toolkit.errors import NotFoundError, UsageError, nearest
-from toolkit.files import make_directory, storage_errors, write_bytes, write_json
+from toolkit.files import finite, make_directory, storage_errors, write_bytes, write_json
 from toolkit.recipe import Array
 from toolkit.source import RecipeSource
 
 MODEL_FILES = {"tf": "model.keras", "torch": "model.safetensors"}
+_FACTS = {"status", "created", "recipe", "exports"}  # what every run.json holds
 
 
 @dataclass(frozen=True)
@@ -139,9 +141,9 @@ class Run:
             "overrides": dict(source.overrides),
             "sha256": source.sha256,
         }
-        created = now.isoformat(timespec="seconds")
-        write_json(run.path / "run.json", {"status": "training", "created": created, **facts})
-        run.update(recipe=recipe, exports=[])
+        created = now.isoformat(timespec="microseconds")  # tells the latest of one second
+        first = {"status": "training", "created": created, **facts, "recipe": recipe, "exports": []}
+        write_json(run.path / "run.json", first)
         return run
 
     @property
@@ -160,7 +162,7 @@ class Run:
             facts = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise UsageError(f"{self.path} is not a usable run directory: {error}") from error
-        if not isinstance(facts, dict) or "status" not in facts:
+        if not isinstance(facts, dict) or not set(facts) >= _FACTS:
             raise UsageError(f"{self.path / 'run.json'} is damaged; train again")
         return facts
 
@@ -176,7 +178,8 @@ class Run:
 
     def append_metrics(self, framework: str, rows: list[dict[str, Any]]) -> None:
         """Append rows to metrics.jsonl, where they can be followed during training."""
-        lines = [json.dumps({"framework": framework} | row) + "\n" for row in rows]
+        named = [finite({"framework": framework} | row) for row in rows]
+        lines = [json.dumps(row, allow_nan=False) + "\n" for row in named]
         path = self.path / "metrics.jsonl"
         with self._lock, storage_errors(path), path.open("a", encoding="utf-8") as file:
             file.write("".join(lines))
@@ -186,10 +189,13 @@ class Run:
         """The recipe as it was trained.
 
         Raises:
-            UsageError: recipe.py was changed since.
+            UsageError: recipe.py was changed since, or is missing.
         """
         recorded = self.facts["recipe"]
-        text = (self.path / "recipe.py").read_text(encoding="utf-8")
+        try:
+            text = self.read("recipe.py").decode()
+        except UnicodeDecodeError as error:
+            raise UsageError(f"{self.path / 'recipe.py'} is damaged: {error}") from error
         source = RecipeSource(text, recorded["origin"], recorded["overrides"])
         if source.sha256 != recorded["sha256"]:
             raise UsageError(f"{self.path / 'recipe.py'} was changed after training; train again")
@@ -239,9 +245,16 @@ class Run:
 
     @property
     def verification(self) -> dict[str, Any] | None:
-        """The content of verification.json, or None before the first verification."""
+        """The content of verification.json, or None before the first verification.
+
+        Raises:
+            UsageError: it is damaged.
+        """
         path = self.path / "verification.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        try:
+            return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        except ValueError as error:
+            raise UsageError(f"{path} is damaged: {error}; verify again") from error
 
     def log(self, name: str) -> Path:
         """Path of a log file."""
@@ -249,9 +262,13 @@ class Run:
 
 
 def list_runs(root: Path) -> list[Run]:
-    """All run directories under `root`, oldest first."""
-    found = [Run(file.parent) for file in root.glob("*/run.json")]
-    return sorted(found, key=lambda run: (run.facts.get("created", ""), run.name))
+    """All usable run directories under `root`, oldest first."""
+    found = {}
+    for file in root.glob("*/run.json"):
+        run = Run(file.parent)
+        with contextlib.suppress(UsageError):  # a damaged one hides no other
+            found[str(run.facts["created"]), run.name] = run
+    return [found[key] for key in sorted(found)]
 
 
 def find_run(root: Path, name: str | None) -> Run:
@@ -260,14 +277,14 @@ def find_run(root: Path, name: str | None) -> Run:
     Raises:
         NotFoundError: there is none.
     """
-    if name and (Path(name) / "run.json").is_file():
-        return Run(Path(name))
-    runs = {run.name: run for run in list_runs(root)}
+    for path in (Path(name), root / name) if name else ():
+        if (path / "run.json").is_file():
+            return Run(path)
+    runs = list_runs(root)
     if name:
-        if name not in runs:
-            raise NotFoundError(f"there is no run {name!r} in {root}; {nearest(name, runs)}")
-        return runs[name]
-    trained = [run for run in runs.values() if run.facts["status"] == "trained"]
+        known = nearest(name, [run.name for run in runs])
+        raise NotFoundError(f"there is no run {name!r} in {root}; {known}")
+    trained = [run for run in runs if run.facts["status"] == "trained"]
     if not trained:
         raise NotFoundError(f"there is no trained run in {root}; train one first: toolkit train")
     return trained[-1]

@@ -32,7 +32,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as readable JSON; NaN and infinity become null, which JSON can hold."""
-    text = json.dumps(_finite(value), indent=2, sort_keys=False, allow_nan=False)
+    text = json.dumps(finite(value), indent=2, sort_keys=False, allow_nan=False)
     write_bytes(path, text.encode() + b"\n")
 
 
@@ -54,11 +54,12 @@ def storage_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """Return `value` with None for each NaN and infinity, which JSON cannot hold."""
     if isinstance(value, dict):
-        return {str(key): _finite(item) for key, item in value.items()}
+        return {str(key): finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     if isinstance(value, float) and value - value != 0:
         return None
     return value

@@ -197,12 +197,19 @@ def _check(recipe: Recipe) -> None:
     _check_functions(recipe)
     _check_numbers(recipe)
     _check_choices(recipe)
+    _check_optimizer(recipe)
+    _check_values(recipe)
     _check_preprocessing(recipe)
 
 
 def _fail(recipe: Recipe, name: str, problem: str) -> RecipeError:
     title = recipe.name if isinstance(recipe.name, str) else "?"
     return RecipeError(f"recipe {title!r}, field {name!r}: {problem}")
+
+
+def _require(recipe: Recipe, name: str, good: bool, wanted: str) -> None:
+    if not good:
+        raise _fail(recipe, name, f"must be {wanted}, not {getattr(recipe, name)!r:.80}")
 
 
 def _check_name(recipe: Recipe) -> None:
@@ -225,31 +232,19 @@ def _check_functions(recipe: Recipe) -> None:
 
 def _check_numbers(recipe: Recipe) -> None:
     for name in ("epochs", "global_batch", "validate_every", "golden"):
-        if not _is_int(getattr(recipe, name)) or getattr(recipe, name) < 1:
-            raise _fail(recipe, name, f"must be a whole number >= 1, not {getattr(recipe, name)!r}")
-    if not _is_int(recipe.seed) or not 0 <= recipe.seed < 2**31:
-        raise _fail(recipe, "seed", f"must be a whole number from 0 to 2**31-1, not {recipe.seed}")
-    if isinstance(recipe.optimizer, SGD | Adam):
-        for name, value in vars(recipe.optimizer).items():
-            if not isinstance(value, bool) and not (_is_number(value) and value >= 0):
-                raise _fail(recipe, f"optimizer.{name}", f"must be a number >= 0, not {value!r}")
-    if not _is_number(recipe.tolerance) or recipe.tolerance < 0:
-        raise _fail(recipe, "tolerance", f"must be a number >= 0, not {recipe.tolerance!r}")
-    if recipe.probe is not None and not (
-        _is_number(recipe.probe.expected) and _is_number(recipe.probe.tolerance)
-    ):
-        raise _fail(recipe, "probe", "'expected' and 'tolerance' must be finite numbers")
+        _require(recipe, name, _is_int(getattr(recipe, name), 1), "a whole number >= 1")
+    _require(recipe, "seed", _is_int(recipe.seed, 0, 2**31 - 1), "a whole number, 0 to 2**31-1")
+    _require(recipe, "tolerance", _is_number(recipe.tolerance, 0), "a number >= 0")
 
 
 def _check_choices(recipe: Recipe) -> None:
     if not isinstance(recipe.loss, PerFramework):
         _check_choice(recipe, "loss", recipe.loss, LOSSES)
+    _require(recipe, "metrics", isinstance(recipe.metrics, tuple | list), "a tuple of names")
     for metric in recipe.metrics:
         _check_choice(recipe, "metrics", metric, METRICS)
     if recipe.decision is not None:
         _check_choice(recipe, "decision", recipe.decision, DECISIONS)
-    if not isinstance(recipe.optimizer, SGD | Adam | PerFramework):
-        raise _fail(recipe, "optimizer", "must be toolkit.SGD, toolkit.Adam or PerFramework")
     for name in ("loss", "optimizer"):
         value = getattr(recipe, name)
         for framework, builder in (("tf", "keras"), ("torch", "torch")):
@@ -263,6 +258,39 @@ def _check_choice(recipe: Recipe, name: str, value: Any, known: tuple[str, ...])
         raise _fail(recipe, name, f"{value!r} is not known; {nearest(str(value), known)}")
 
 
+def _check_optimizer(recipe: Recipe) -> None:
+    optimizer = recipe.optimizer
+    if not isinstance(optimizer, SGD | Adam | PerFramework):
+        raise _fail(recipe, "optimizer", "must be toolkit.SGD, toolkit.Adam or PerFramework")
+    if isinstance(optimizer, PerFramework):
+        return
+    numbers = {name: value for name, value in vars(optimizer).items() if name != "nesterov"}
+    for name, value in numbers.items():
+        share = name in ("momentum", "beta_1", "beta_2")
+        if not _is_number(value, 0) or (share and value >= 1):
+            limit = "from 0 to below 1" if share else ">= 0"
+            raise _fail(recipe, f"optimizer.{name}", f"must be a number {limit}, not {value!r}")
+    nesterov = vars(optimizer).get("nesterov", False)
+    if not isinstance(nesterov, bool) or (nesterov and numbers["momentum"] == 0):
+        raise _fail(recipe, "optimizer.nesterov", "must be False, or True with a momentum > 0")
+
+
+def _check_values(recipe: Recipe) -> None:
+    labels: Any = recipe.labels
+    good = isinstance(labels, tuple | list) and all(isinstance(label, str) for label in labels)
+    _require(recipe, "labels", labels is None or good, "a tuple of texts, or None")
+    value: Any = recipe.schedule
+    good = isinstance(value, Cosine) and _is_int(value.warmup_steps, 0)
+    good = value is None or (good and _is_number(value.final, 0, 1))
+    wanted = "toolkit.Cosine with whole 'warmup_steps' >= 0 and 'final' from 0 to 1, or None"
+    _require(recipe, "schedule", good, wanted)
+    value = recipe.probe
+    good = isinstance(value, Probe) and _is_number(value.expected)
+    good = value is None or (good and _is_number(value.tolerance, 0))
+    wanted = "toolkit.Probe with a finite 'expected' and a 'tolerance' >= 0, or None"
+    _require(recipe, "probe", good, wanted)
+
+
 def _check_preprocessing(recipe: Recipe) -> None:
     by_name = recipe.preprocessing
     pipelines = by_name.values() if isinstance(by_name, Mapping) else [by_name]
@@ -273,9 +301,11 @@ def _check_preprocessing(recipe: Recipe) -> None:
             raise _fail(recipe, "preprocessing", str(error)) from error
 
 
-def _is_int(value: Any) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+def _is_int(value: Any, low: float = -math.inf, high: float = math.inf) -> bool:
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return whole and low <= value <= high
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | np.number) and math.isfinite(value)
+def _is_number(value: Any, low: float = -math.inf, high: float = math.inf) -> bool:
+    real = isinstance(value, float | np.floating) or _is_int(value)
+    return real and math.isfinite(value) and bool(low <= value <= high)

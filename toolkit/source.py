@@ -52,7 +52,9 @@ class RecipeSource:
         return dataclasses.replace(recipe, **self.overrides) if self.overrides else recipe
 
     def _module(self) -> types.ModuleType:
-        name = f"toolkit_recipe_{self.sha256[:12]}"
+        # by place, too: equal texts in two folders have different neighbours
+        key = hashlib.sha256(f"{self.origin}\0{self.sha256}".encode()).hexdigest()
+        name = f"toolkit_recipe_{key[:12]}"
         if name in sys.modules:
             return sys.modules[name]
         folder = str(Path(self.origin).parent)
@@ -63,7 +65,7 @@ class RecipeSource:
         sys.modules[name] = module
         try:
             exec(compile(self.text, self.origin, "exec"), module.__dict__)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             del sys.modules[name]
             if isinstance(error, RecipeError):
                 raise
@@ -85,7 +87,7 @@ def find(name: str, overrides: Mapping[str, Any] | None = None) -> RecipeSource:
             raise NotFoundError(f"there is no recipe {name!r}; {hint}")
         path = built_in[name]
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # without a byte order mark
     except (OSError, UnicodeDecodeError) as error:
         raise NotFoundError(f"recipe file {name!r} cannot be read: {error}") from error
     return RecipeSource(text, str(path.resolve()), dict(overrides or {}))
@@ -116,12 +118,12 @@ def select_frameworks(recipe: Recipe, wanted: str) -> tuple[str, ...]:
     return tuple(asked)
 
 
-def _describe(error: Exception, origin: str) -> str:
+def _describe(error: BaseException, origin: str) -> str:
     frame, line = error.__traceback__, 0
     while frame is not None:
         if frame.tb_frame.f_code.co_filename == origin:
             line = frame.tb_lineno
         frame = frame.tb_next
-    if isinstance(error, SyntaxError):
+    if isinstance(error, SyntaxError) and error.filename == origin:
         line = error.lineno or 0
     return f"{origin}, line {line}: {type(error).__name__}: {error}"

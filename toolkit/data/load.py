@@ -67,7 +67,11 @@ def load(recipe: Recipe) -> Dataset:
         raise DataError(f"recipe {recipe.name!r}: its data function must return toolkit.Data")
     train, train_raw = _split(recipe, "train", data.train)
     validation, raw = _split(recipe, "validation", data.validation)
-    _same_shapes(train, validation)
+    _same_form(train, validation)
+    # torch modules and exported files take inputs by position: one order everywhere
+    ordered = {name: validation.inputs[name] for name in train.inputs}
+    validation = Samples(ordered, validation.targets)
+    raw = {name: raw[name] for name in train.inputs}
     probe = preprocess(recipe, probe_inputs(recipe, raw)) if recipe.probe is not None else None
     arrays = [*train_raw.values(), train.targets, *raw.values(), validation.targets]
     return Dataset(train, validation, raw, probe, _hash(arrays))
@@ -78,9 +82,12 @@ def preprocess(recipe: Recipe, raw: Mapping[str, Array]) -> dict[str, Array]:
     result = {}
     for name, array in raw.items():
         try:
-            ready = edge_steps.apply(recipe.steps_for(name), array)
+            with np.errstate(over="ignore", invalid="ignore"):  # checked below
+                ready = edge_steps.apply(recipe.steps_for(name), array)
         except EdgeError as error:
             raise DataError(f"input {name!r}: preprocessing failed: {error}") from error
+        if not np.isfinite(ready).all():
+            raise DataError(f"input {name!r}: preprocessing makes NaN or infinity of it")
         result[name] = _model_dtype(ready)
     return result
 
@@ -89,28 +96,43 @@ def probe_inputs(recipe: Recipe, raw: Mapping[str, Array]) -> dict[str, Array]:
     """The probe's raw inputs as a batch of one, each [1, ...].
 
     Raises:
-        DataError: a name or shape differs from the data's.
+        DataError: a name, shape or kind of number differs from the data's.
     """
     assert recipe.probe is not None
     given = recipe.probe.input
     named = given if isinstance(given, Mapping) else {recipe.input_name: given}
     if set(named) != set(raw):
         raise DataError(f"the probe's inputs are {sorted(named)}, the data's {sorted(raw)}")
-    result = {}
-    for name, array in raw.items():
-        sample = np.asarray(named[name], dtype=array.dtype)
-        if sample.size != array[0].size:
-            raise DataError(
-                f"the probe's input {name!r} has shape {sample.shape}, a sample {array.shape[1:]}"
-            )
-        result[name] = sample.reshape((1, *array.shape[1:]))
-    return result
+    return {name: _probe_input(name, named[name], array) for name, array in raw.items()}
+
+
+def _probe_input(name: str, value: Any, array: Array) -> Array:
+    where = f"the probe's input {name!r}"
+    sample = _array(where, [value])
+    given, wanted = sample.shape[1:], array.shape[1:]
+    if _without_last_ones(given) != _without_last_ones(wanted):
+        raise DataError(f"{where} has shape {given}, a sample {wanted}")
+    with np.errstate(over="ignore"):
+        cast = sample.astype(array.dtype)
+    fits = np.isfinite(cast) if cast.dtype.kind == "f" else cast == sample
+    if not fits.all():
+        raise DataError(f"{where} holds a number that {cast.dtype}, as in the data, cannot")
+    return cast.reshape((1, *wanted))
+
+
+def _without_last_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    while shape and shape[-1] == 1:
+        shape = shape[:-1]
+    return shape
 
 
 def _split(recipe: Recipe, name: str, split: Split) -> tuple[Samples, dict[str, Array]]:
     where = f"recipe {recipe.name!r}, split {name!r}"
+    if not isinstance(split, Split):
+        raise DataError(f"{where}: must be toolkit.Split, not {type(split).__name__}")
     inputs = split.inputs
     named = inputs if isinstance(inputs, Mapping) else {recipe.input_name: inputs}
+    _check_names(recipe, where, named)
     raw = {key: _array(f"{where}, input {key!r}", value) for key, value in named.items()}
     targets = _array(f"{where}, targets", split.targets)
     raw = {key: array[:, None] if array.ndim == 1 else array for key, array in raw.items()}
@@ -122,16 +144,35 @@ def _split(recipe: Recipe, name: str, split: Split) -> tuple[Samples, dict[str, 
     return Samples(preprocess(recipe, raw), _targets(recipe, where, targets)), raw
 
 
+def _check_names(recipe: Recipe, where: str, inputs: Mapping[str, Any]) -> None:
+    if not inputs:
+        raise DataError(f"{where}: has no inputs")
+    if isinstance(recipe.preprocessing, Mapping):
+        unknown = set(recipe.preprocessing) - set(inputs)
+        if unknown:
+            raise DataError(
+                f"{where}: preprocessing is for {sorted(unknown)}, but there is {sorted(inputs)}"
+            )
+
+
 def _array(where: str, value: Any) -> Array:
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:  # such as rows of different lengths
+        raise DataError(f"{where}: is no array: {error}") from error
     if array.dtype.kind not in "fiub":
         raise DataError(f"{where}: needs numbers, not {array.dtype}; encode it first")
     if array.ndim == 0 or len(array) == 0:
         raise DataError(f"{where}: has no samples")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
+    if array.dtype == np.float64:
+        with np.errstate(over="ignore"):  # too large becomes infinity
+            array = array.astype(np.float32)
+    if not np.isfinite(array).all():
         bad = int(np.argwhere(~np.isfinite(array))[0][0])
-        raise DataError(f"{where}: sample {bad} holds NaN or infinity; clean it or leave it out")
-    return array.astype(np.float32) if array.dtype == np.float64 else array
+        raise DataError(
+            f"{where}: sample {bad} holds NaN or infinity (in float32); clean it or leave it out"
+        )
+    return array
 
 
 def _targets(recipe: Recipe, where: str, targets: Array) -> Array:
@@ -157,18 +198,18 @@ def _model_dtype(array: Array) -> Array:
     return array.astype(np.float32) if array.dtype.kind in "fb" else array
 
 
-def _same_shapes(train: Samples, validation: Samples) -> None:
+def _same_form(train: Samples, validation: Samples) -> None:
     if set(train.inputs) != set(validation.inputs):
         raise DataError(
             f"inputs differ: train has {sorted(train.inputs)}, "
             f"validation {sorted(validation.inputs)}"
         )
-    for name, array in train.inputs.items():
-        other = validation.inputs[name]
-        if array.shape[1:] != other.shape[1:]:
+    pairs = [(f"input {name!r}", a, validation.inputs[name]) for name, a in train.inputs.items()]
+    for where, array, other in [*pairs, ("targets", train.targets, validation.targets)]:
+        if array.shape[1:] != other.shape[1:] or array.dtype != other.dtype:
             raise DataError(
-                f"input {name!r}: a train sample has shape {array.shape[1:]}, "
-                f"a validation sample {other.shape[1:]}"
+                f"{where}: a train sample is {array.dtype} of shape {array.shape[1:]}, "
+                f"a validation sample {other.dtype} of shape {other.shape[1:]}"
             )
 
 

@@ -38,27 +38,27 @@ def connect(address: str | None, verbose: bool) -> Iterator[None]:
         _check_reachable(address)
     import ray
 
-    with _terminate_like_interrupt():
-        try:
-            ray.init(
-                address=address or "local",
-                num_cpus=local_cpus() if address is None else None,
-                include_dashboard=False if address is None else None,
-                _node_ip_address="127.0.0.1" if address is None else None,
-                runtime_env=None if address is None else _ship_packages(),
-                log_to_driver=verbose,
-                logging_level="INFO" if verbose else "ERROR",
-                configure_logging=verbose,
-            )
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            place = f"the Ray cluster at {address}" if address else "Ray on this machine"
-            raise ToolkitError(
-                f"cannot start {place}: {str(error).splitlines()[0]}; see 'ray status'"
-            ) from error
-        try:
+    try:
+        ray.init(
+            address=address or "local",
+            num_cpus=local_cpus() if address is None else None,
+            include_dashboard=False if address is None else None,
+            _node_ip_address="127.0.0.1" if address is None else None,
+            runtime_env=None if address is None else _ship_packages(),
+            log_to_driver=verbose,
+            logging_level="INFO" if verbose else "ERROR",
+            configure_logging=verbose,
+        )
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        place = f"the Ray cluster at {address}" if address else "Ray on this machine"
+        raise ToolkitError(
+            f"cannot start {place}: {str(error).splitlines()[0]}; see 'ray status'"
+        ) from error
+    try:
+        with _terminate_like_interrupt():  # after ray.init, which installs a handler of its own
             yield
-        finally:
-            ray.shutdown()
+    finally:
+        ray.shutdown()
 
 
 def resources() -> tuple[int, int]:

@@ -74,12 +74,12 @@ class Session:
                 pool.submit(self._train_one, name, group, (source, shared), watch, after)
                 for name, group in self.groups.items()
             ]
-            done, waiting = wait(work, return_when=FIRST_EXCEPTION)
             try:
+                done, _ = wait(work, return_when=FIRST_EXCEPTION)
                 for future in done:
                     future.result()
-            except BaseException:
-                for future in waiting:
+            except BaseException:  # Ctrl-C too: end the workers, or the threads wait for them
+                for future in work:
                     future.cancel()
                 self.close()
                 raise

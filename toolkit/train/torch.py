@@ -87,7 +87,7 @@ class TorchAdapter(Adapter):
         try:
             files["model.pt2"] = self._program(example)
         except Exception as error:  # noqa: BLE001 - dynamic graphs train, but cannot be traced
-            reason = str(error).strip().splitlines()[0]
+            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
             self.notes.append(f"no model.pt2: torch.export cannot trace the model: {reason}")
         return files
 

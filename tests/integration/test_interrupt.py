@@ -1,0 +1,53 @@
+"""Ctrl-C and SIGTERM in the middle of training: a clean end, and no process left behind."""
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from toolkit.artifacts import list_runs
+
+
+def marked_processes(mark: str) -> list[int]:
+    """Ids of the processes that inherited `mark` in their environment."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if mark.encode() in path.read_bytes():
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_leaves_no_process_behind(tmp_path, number: signal.Signals) -> None:
+    mark = f"TOOLKIT_TEST_MARK={secrets.token_hex(8)}"
+    name, value = mark.split("=")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "toolkit", "train", "digits", "--framework", "torch"]
+        + ["--workers", "2", "--epochs", "100000", "--runs-dir", str(tmp_path)],
+        env=os.environ | {name: value},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("*/metrics.jsonl")):  # until it really trains
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(number)
+    _, messages = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in messages
+    assert "Traceback" not in messages
+    while marked_processes(mark) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not marked_processes(mark)
+    (run,) = list_runs(tmp_path)
+    assert run.facts["status"] == "failed"
