@@ -261,11 +261,13 @@ def _targets(targets: Sequence[str]) -> tuple[str, ...]:
 
 def _where(run: Run) -> str:
     example = run.exports[0].file
+    probe = run.source.load().probe
+    value = probe.input if probe is not None and isinstance(probe.input, int | float) else "FILE"
     return (
         f"run          {run.path}\n"
         f"files        {run.path / 'exports'}\n"
         f"curves       tensorboard --logdir {run.path / 'tensorboard'}\n"
-        f"on a device  python edge/infer.py {run.path / example} --input ..."
+        f"on a device  python edge/infer.py {run.path / example} --input {value}"
     )
 
 

@@ -168,7 +168,13 @@ class Recipe:
     output_name: str = "output"
 
     def __post_init__(self) -> None:
-        _check(self)
+        _check_name(self)
+        _check_functions(self)
+        _check_numbers(self)
+        _check_choices(self)
+        _check_optimizer(self)
+        _check_values(self)
+        _check_preprocessing(self)
 
     @property
     def frameworks(self) -> tuple[str, ...]:
@@ -192,16 +198,6 @@ class Recipe:
         return [dict(step) for step in steps]
 
 
-def _check(recipe: Recipe) -> None:
-    _check_name(recipe)
-    _check_functions(recipe)
-    _check_numbers(recipe)
-    _check_choices(recipe)
-    _check_optimizer(recipe)
-    _check_values(recipe)
-    _check_preprocessing(recipe)
-
-
 def _fail(recipe: Recipe, name: str, problem: str) -> RecipeError:
     title = recipe.name if isinstance(recipe.name, str) else "?"
     return RecipeError(f"recipe {title!r}, field {name!r}: {problem}")
@@ -220,12 +216,10 @@ def _check_name(recipe: Recipe) -> None:
 
 
 def _check_functions(recipe: Recipe) -> None:
-    if not callable(recipe.data):
-        raise _fail(recipe, "data", "must be a function that returns toolkit.Data")
+    _require(recipe, "data", callable(recipe.data), "a function that returns toolkit.Data")
     for name in ("keras", "torch", "keras_callbacks"):
         value = getattr(recipe, name)
-        if value is not None and not callable(value):
-            raise _fail(recipe, name, f"must be a function, not {type(value).__name__}")
+        _require(recipe, name, value is None or callable(value), "a function")
     if not recipe.frameworks:
         raise _fail(recipe, "keras", "give a builder in 'keras', in 'torch', or in both")
 
@@ -243,8 +237,7 @@ def _check_choices(recipe: Recipe) -> None:
     _require(recipe, "metrics", isinstance(recipe.metrics, tuple | list), "a tuple of names")
     for metric in recipe.metrics:
         _check_choice(recipe, "metrics", metric, METRICS)
-    if recipe.decision is not None:
-        _check_choice(recipe, "decision", recipe.decision, DECISIONS)
+    _check_choice(recipe, "decision", recipe.decides_by, DECISIONS)
     for name in ("loss", "optimizer"):
         value = getattr(recipe, name)
         for framework, builder in (("tf", "keras"), ("torch", "torch")):
@@ -259,42 +252,38 @@ def _check_choice(recipe: Recipe, name: str, value: Any, known: tuple[str, ...])
 
 
 def _check_optimizer(recipe: Recipe) -> None:
-    optimizer = recipe.optimizer
-    if not isinstance(optimizer, SGD | Adam | PerFramework):
-        raise _fail(recipe, "optimizer", "must be toolkit.SGD, toolkit.Adam or PerFramework")
-    if isinstance(optimizer, PerFramework):
+    known = isinstance(recipe.optimizer, SGD | Adam | PerFramework)
+    _require(recipe, "optimizer", known, "toolkit.SGD, toolkit.Adam or toolkit.PerFramework")
+    if isinstance(recipe.optimizer, PerFramework):
         return
-    numbers = {name: value for name, value in vars(optimizer).items() if name != "nesterov"}
+    numbers = dict(vars(recipe.optimizer))
+    nesterov = numbers.pop("nesterov", False)
     for name, value in numbers.items():
         share = name in ("momentum", "beta_1", "beta_2")
         if not _is_number(value, 0) or (share and value >= 1):
             limit = "from 0 to below 1" if share else ">= 0"
             raise _fail(recipe, f"optimizer.{name}", f"must be a number {limit}, not {value!r}")
-    nesterov = vars(optimizer).get("nesterov", False)
     if not isinstance(nesterov, bool) or (nesterov and numbers["momentum"] == 0):
         raise _fail(recipe, "optimizer.nesterov", "must be False, or True with a momentum > 0")
 
 
 def _check_values(recipe: Recipe) -> None:
-    labels: Any = recipe.labels
-    good = isinstance(labels, tuple | list) and all(isinstance(label, str) for label in labels)
-    _require(recipe, "labels", labels is None or good, "a tuple of texts, or None")
-    value: Any = recipe.schedule
+    value: Any = recipe.labels
+    good = isinstance(value, tuple | list) and all(isinstance(label, str) for label in value)
+    _require(recipe, "labels", good or value is None, "None or a tuple of texts")
+    value = recipe.schedule
     good = isinstance(value, Cosine) and _is_int(value.warmup_steps, 0)
-    good = value is None or (good and _is_number(value.final, 0, 1))
-    wanted = "toolkit.Cosine with whole 'warmup_steps' >= 0 and 'final' from 0 to 1, or None"
-    _require(recipe, "schedule", good, wanted)
+    good = (good and _is_number(value.final, 0, 1)) or value is None
+    _require(recipe, "schedule", good, "None or Cosine, 'warmup_steps' >= 0 and 'final' 0 to 1")
     value = recipe.probe
     good = isinstance(value, Probe) and _is_number(value.expected)
-    good = value is None or (good and _is_number(value.tolerance, 0))
-    wanted = "toolkit.Probe with a finite 'expected' and a 'tolerance' >= 0, or None"
-    _require(recipe, "probe", good, wanted)
+    good = (good and _is_number(value.tolerance, 0)) or value is None
+    _require(recipe, "probe", good, "None or Probe, 'expected' finite and 'tolerance' >= 0")
 
 
 def _check_preprocessing(recipe: Recipe) -> None:
-    by_name = recipe.preprocessing
-    pipelines = by_name.values() if isinstance(by_name, Mapping) else [by_name]
-    for pipeline in pipelines:
+    given = recipe.preprocessing
+    for pipeline in given.values() if isinstance(given, Mapping) else [given]:
         try:
             edge_steps.check([dict(step) for step in pipeline])
         except (EdgeError, TypeError, ValueError) as error:
@@ -303,9 +292,9 @@ def _check_preprocessing(recipe: Recipe) -> None:
 
 def _is_int(value: Any, low: float = -math.inf, high: float = math.inf) -> bool:
     whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    return whole and low <= value <= high
+    return whole and bool(low <= value <= high)
 
 
 def _is_number(value: Any, low: float = -math.inf, high: float = math.inf) -> bool:
-    real = isinstance(value, float | np.floating) or _is_int(value)
-    return real and math.isfinite(value) and bool(low <= value <= high)
+    real = _is_int(value) or (isinstance(value, float | np.floating) and math.isfinite(value))
+    return real and bool(low <= value <= high)

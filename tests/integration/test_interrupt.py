@@ -30,8 +30,10 @@ def test_an_interrupted_run_leaves_no_process_behind(tmp_path, number: signal.Si
     mark = f"TOOLKIT_TEST_MARK={secrets.token_hex(8)}"
     name, value = mark.split("=")
     process = subprocess.Popen(
-        [sys.executable, "-m", "toolkit", "train", "digits", "--framework", "torch"]
-        + ["--workers", "2", "--epochs", "100000", "--runs-dir", str(tmp_path)],
+        [
+            *(sys.executable, "-m", "toolkit", "train", "digits", "--framework", "torch"),
+            *("--workers", "2", "--epochs", "100000", "--runs-dir", str(tmp_path)),
+        ],
         env=os.environ | {name: value},
         stderr=subprocess.PIPE,
         text=True,

@@ -73,8 +73,9 @@ def weights(trained: Trained, framework: str, tmp_path) -> list[np.ndarray]:
 
         content = trained.files["model.safetensors"]
         return [array for _, array in sorted(load_safetensors(content).items())]
-    import h5py
     import zipfile
+
+    import h5py
 
     path = tmp_path / "model.keras"
     path.write_bytes(trained.files["model.keras"])
