@@ -4,22 +4,17 @@ import contextlib
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    SpinnerColumn,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.table import Table
 
 from toolkit.artifacts import Check, Export, Run
 from toolkit.errors import ToolkitError
 from toolkit.recipe import TITLES
+
+if TYPE_CHECKING:  # rich's parts are imported where they are used: --help needs none
+    from rich.progress import Progress, TaskID
+    from rich.table import Table
 
 
 class Report(Protocol):
@@ -66,6 +61,14 @@ class Screen:
     @contextlib.contextmanager
     def training(self, frameworks: Sequence[str]) -> Iterator[None]:
         """Show a live bar a framework while the block runs; nothing where stderr is no terminal."""
+        from rich.progress import (
+            BarColumn,
+            Progress,
+            SpinnerColumn,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
         columns = (
             SpinnerColumn(),
             TextColumn("{task.description:<10}"),
@@ -192,7 +195,9 @@ def _probe(check: Check) -> str:
     return str(check.probe) if isinstance(check.probe, int) else f"{check.probe:.4f}"
 
 
-def _table(*columns: str) -> Table:
+def _table(*columns: str) -> "Table":
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         numeric = column in ("batch", "size", "seconds", "probe", "error", "kept", "exports")

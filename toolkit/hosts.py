@@ -48,6 +48,7 @@ class ChildProcesses(Host):
         self._pool = ThreadPoolExecutor(parallel)
         self._timeout = timeout
         self._processes: set[Any] = set()
+        self._closed = False
 
     def submit(self, function: Callable[..., Any], *args: Any, log: Path) -> "Future[Any]":
         """Start a process for the function as soon as one may run."""
@@ -58,6 +59,7 @@ class ChildProcesses(Host):
 
     def __exit__(self, *error: object) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._closed = True  # before the list is made: what starts later stops by itself
         for process in list(self._processes):
             process.kill()
         self._pool.shutdown()
@@ -70,6 +72,8 @@ class ChildProcesses(Host):
         theirs.close()
         self._processes.add(process)
         try:
+            if self._closed:
+                raise HostError("was stopped before it began")
             return self._receive(ours, process, log)
         finally:
             process.kill()
@@ -78,10 +82,10 @@ class ChildProcesses(Host):
 
     def _receive(self, pipe: Connection, process: Any, log: Path) -> Any:
         if not pipe.poll(self._timeout):
-            raise HostError(f"gave no answer within {self._timeout:.0f} s", detail=tail(log))
+            raise HostError(f"gave no answer within {self._timeout:g} s", detail=tail(log))
         try:
             succeeded, value = pipe.recv()
-        except EOFError:
+        except (EOFError, OSError):  # nothing, or half an answer
             process.join()
             raise HostError(describe_exit(process.exitcode), detail=tail(log)) from None
         if succeeded:
@@ -92,7 +96,8 @@ class ChildProcesses(Host):
 def describe_exit(code: int | None) -> str:
     """Say how a process ended: 'killed by SIGSEGV', 'exit code 3'."""
     if code is not None and code < 0:
-        return f"killed by {signal.Signals(-code).name}"
+        names = {number.value: number.name for number in signal.Signals}
+        return f"killed by {names.get(-code, f'signal {-code}')}"
     return f"ended with exit code {code}"
 
 
@@ -136,9 +141,8 @@ def _child(
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides, and kills
     with output_to(log):
         try:
-            answer: tuple[bool, Any] = (True, function(*args))
+            pipe.send((True, function(*args)))
         except Exception as error:  # noqa: BLE001 - it goes to the parent, whatever it is
             traceback.print_exc()
-            answer = (False, as_host_error(error))
-        pipe.send(answer)
+            pipe.send((False, as_host_error(error)))
     pipe.close()

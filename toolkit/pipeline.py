@@ -6,7 +6,6 @@ Each stage can be used alone: it takes a run directory and adds to it. `run_all`
 go and exports in the workers that trained, which have the framework loaded already.
 """
 
-import importlib.metadata
 import platform
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -151,7 +150,9 @@ def _facts(recipe: Recipe, dataset: Dataset) -> dict[str, object]:
 
 
 def _version(package: str) -> str | None:
+    from importlib import metadata  # slow to import, and not needed for --help
+
     try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
         return None

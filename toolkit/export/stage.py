@@ -1,7 +1,6 @@
 """The export stage: every wanted conversion of a run, each in a process of its framework."""
 
 import hashlib
-import importlib.metadata
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -141,4 +140,6 @@ def _failure(run: Run, job: ExportJob, error: ToolkitError) -> ConversionError:
 
 
 def _versions(framework: str, target: str) -> dict[str, str]:
-    return {name: importlib.metadata.version(name) for name in _PACKAGES[framework, target]}
+    from importlib import metadata  # slow to import, and not needed for --help
+
+    return {name: metadata.version(name) for name in _PACKAGES[framework, target]}

@@ -40,9 +40,11 @@ def allocate(
         global_batch: more workers than samples in a batch would idle.
 
     Raises:
-        ResourceError: more workers than CPUs.
+        ResourceError: more workers than CPUs, or no CPUs at all.
     """
     workers = wanted or max(1, min(gpus or cpus, cpus, global_batch))
+    if not cpus:
+        raise ResourceError("the Ray cluster has no CPUs; use --address of another one")
     if workers > cpus:
         raise ResourceError(
             f"{workers} workers need {workers} CPUs, but there are {cpus}; use --workers {cpus} "
