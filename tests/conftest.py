@@ -10,8 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).parents[1]
+
+# A slow machine is no bug.
+settings.register_profile("steady", deadline=None)
+settings.load_profile("steady")
 
 # Two cores are shared by everything that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -15,9 +15,6 @@ from toolkit import artifacts
 from toolkit.artifacts import Export, Golden, Run
 from toolkit.errors import NotFoundError, StorageError, UsageError
 from toolkit.source import RecipeSource
-
-settings.register_profile("steady", deadline=None)  # no test depends on time
-settings.load_profile("steady")
 
 SOURCE = RecipeSource("recipe = 1\n", "/somewhere/job.py", {"epochs": 3})
 

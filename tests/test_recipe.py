@@ -5,14 +5,11 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit import SGD, Adam, Cosine, PerFramework, Probe, Recipe
 from toolkit.errors import RecipeError
-
-settings.register_profile("steady", deadline=None)  # no test depends on time
-settings.load_profile("steady")
 
 NOT_COUNTS = [0, -1, 1.0, 2.5, "3", None, True, math.nan]
 NOT_AMOUNTS = [-1.0, math.nan, math.inf, "1", None, 1j]

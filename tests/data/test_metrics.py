@@ -2,14 +2,11 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from toolkit.data.metrics import scores
-
-settings.register_profile("steady", deadline=None)  # no test depends on time
-settings.load_profile("steady")
 
 values = hnp.arrays(np.float32, (7, 3), elements=st.floats(-1e3, 1e3, width=32))
 

@@ -6,13 +6,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from toolkit.data.plan import SamplePlan, shard_bounds
-
-settings.register_profile("steady", deadline=None)  # no test depends on time
-settings.load_profile("steady")
 
 samples = st.integers(1, 120)
 batches = st.integers(1, 70)

@@ -3,14 +3,11 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from toolkit.data.plan import SamplePlan
 from toolkit.train.loop import chunks
-
-settings.register_profile("steady", deadline=None)  # no test depends on time
-settings.load_profile("steady")
 
 
 @given(

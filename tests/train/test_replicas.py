@@ -27,7 +27,8 @@ SCRIPT = textwrap.dedent(
     recipe = find("digits", {"epochs": 1}).load()
     dataset = load(recipe)
     adapter = adapter_module.TensorFlowAdapter(recipe, Place(0, 1))
-    adapter.start(["127.0.0.1:0"], {name: array[:1] for name, array in dataset.train.inputs.items()})
+    example = {name: array[:1] for name, array in dataset.train.inputs.items()}
+    adapter.start(["127.0.0.1:0"], example)
     assert adapter.replicas == devices
     *_, trained = fit(adapter, dataset)
     print(json.dumps(trained.metrics))

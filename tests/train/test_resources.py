@@ -1,14 +1,11 @@
 """Dividing CPUs and GPUs, by property: never more than there is."""
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from toolkit.errors import ResourceError
 from toolkit.train.resources import Allocation, allocate
-
-settings.register_profile("steady", deadline=None)  # no test depends on time
-settings.load_profile("steady")
 
 
 @pytest.mark.parametrize(

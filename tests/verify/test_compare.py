@@ -4,15 +4,12 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from edge.errors import EdgeError
 from toolkit.verify.compare import compare, refuse_vacuous, scaled_error
-
-settings.register_profile("steady", deadline=None)  # no test depends on time
-settings.load_profile("steady")
 
 numbers = st.floats(-100, 100, width=32).filter(lambda x: x == 0 or abs(x) > 1e-3)
 outputs = hnp.arrays(np.float64, (5, 3), elements=numbers)

@@ -1,6 +1,9 @@
 """Keras -> TFLite with TensorFlow's own converter, builtin operators only."""
 
+from typing import Any
+
 from edge.manifest import append_to_tflite
+from toolkit.builders import call_keras
 from toolkit.errors import ConversionError
 from toolkit.export.job import ExportJob
 from toolkit.export.keras_model import trained_model
@@ -15,7 +18,7 @@ def convert(job: ExportJob) -> bytes:
     """
     import tensorflow as tf
 
-    converter = tf.lite.TFLiteConverter.from_keras_model(trained_model(job))
+    converter = tf.lite.TFLiteConverter.from_keras_model(_positional(trained_model(job), job))
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     try:
         model = converter.convert()
@@ -28,3 +31,16 @@ def convert(job: ExportJob) -> bytes:
             detail=str(error)[:2000],
         ) from error
     return append_to_tflite(name_tflite(model, job.manifest), job.manifest)
+
+
+def _positional(model: Any, job: ExportJob) -> Any:
+    """The model with a list of named inputs; the converter fails on a dictionary."""
+    import keras
+
+    if len(job.manifest.inputs) == 1:
+        return model
+    inputs = {
+        tensor.name: keras.Input(tensor.shape[1:], name=tensor.name, dtype=tensor.dtype)
+        for tensor in job.manifest.inputs
+    }
+    return keras.Model(list(inputs.values()), call_keras(model, inputs, training=False))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
+from edge.errors import EdgeError
 from edge.manifest import Manifest
 from edge.tensor import Tensor
 from toolkit.artifacts import MODEL_FILES, Export, Run
@@ -72,7 +73,10 @@ def _timed_convert(job: ExportJob) -> tuple[bytes, float]:
 
 def _job(run: Run, framework: str, target: str, opset: int) -> ExportJob:
     weights = run.read(f"{framework}/{MODEL_FILES[framework]}")
-    manifest = _manifest(run, framework, target, opset)
+    try:
+        manifest = _manifest(run, framework, target, opset)
+    except EdgeError as error:
+        raise ConversionError(f"{TITLES[framework]} model of run {run.name}: {error}") from error
     return ExportJob(run.source, framework, target, weights, manifest, opset)
 
 
@@ -142,4 +146,10 @@ def _failure(run: Run, job: ExportJob, error: ToolkitError) -> ConversionError:
 def _versions(framework: str, target: str) -> dict[str, str]:
     from importlib import metadata  # slow to import, and not needed for --help
 
-    return {name: metadata.version(name) for name in _PACKAGES[framework, target]}
+    try:
+        return {name: metadata.version(name) for name in _PACKAGES[framework, target]}
+    except metadata.PackageNotFoundError as error:
+        raise ConversionError(
+            f"{TITLES[framework]} to {target} needs {error.name}, which is not installed here; "
+            "pip install 'edge-deployment-toolkit[export]'"
+        ) from error

@@ -1,6 +1,8 @@
 """Data-parallel training: one worker group on Ray for two frameworks.
 
 loop.py        what happens in which order; written once, knows no framework and no Ray
+evaluate.py    validation, golden vectors, and whether outputs fit the targets
+clock.py       seconds and speed
 adapter.py     what a framework must offer to be trained by the loop
 tensorflow.py  tf.distribute
 torch.py       DistributedDataParallel
