@@ -100,7 +100,7 @@ class Screen:
                 f"{name} {facts[name]:.4g}" for name in facts if name.startswith("val_")
             )
             self.say(
-                f"{TITLES[framework]:<10} {facts['world']} workers, {facts['steps']} steps in "
+                f"{TITLES[framework]:<10} {facts['steps']} steps in "
                 f"{facts['seconds']:.1f} s: {metrics}"
             )
             for note in facts["notes"]:

@@ -116,9 +116,11 @@ def _training(
         run = opened.run
 
         def train_now(after: After | None) -> None:
-            workers = opened.allocation.workers
+            workers, count = opened.allocation.workers, len(options.frameworks)
             names = " and ".join(TITLES[name] for name in options.frameworks)
-            screen.say(f"training {recipe.name!r} with {names}, {workers} workers each")
+            each = " each" if count > 1 else ""
+            plural = "s" if workers > 1 else ""
+            screen.say(f"training {recipe.name!r} with {names}, {workers} worker{plural}{each}")
             hook = None if after is None else (lambda name, group: after(run, name, group))
             with screen.training(options.frameworks):
                 opened.train(source, dataset, screen.watch, hook)
