@@ -9,7 +9,6 @@ from toolkit.recipe import Array, Recipe
 from toolkit.source import RecipeSource
 
 TARGETS = ("tflite", "onnx")
-PRECISIONS = ("fp32",)
 DEFAULT_OPSET = 18
 
 

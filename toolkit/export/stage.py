@@ -46,15 +46,15 @@ def export(
     Raises:
         ConversionError: names the model and the target; the other conversions are still written.
     """
-    pending: list[tuple[ExportJob, Future[Any], float]] = []
+    pending: list[tuple[ExportJob, Future[Any]]] = []
     for framework in frameworks:
         for target in targets:
             job = _job(run, framework, target, opset)
             log = run.log(f"export-{framework}-{target}")
             future = host_of(framework).submit(_timed_convert, job, log=log)
-            pending.append((job, future, time.perf_counter()))
+            pending.append((job, future))
     exports, failures = [], []
-    for job, future, _started in pending:
+    for job, future in pending:
         try:
             content, seconds = future.result()
             exports.append(_write(run, job, content, seconds))
