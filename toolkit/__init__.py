@@ -3,18 +3,39 @@
 What a recipe needs can be imported from here. Importing this package loads no framework.
 """
 
-from toolkit.recipe import SGD, Adam, Cosine, Data, PerFramework, Probe, Recipe, Split
+from toolkit.recipe import Recipe
+from toolkit.specs import (
+    SGD,
+    Adam,
+    Callback,
+    Cosine,
+    Data,
+    EarlyStopping,
+    Linear,
+    PerFramework,
+    Probe,
+    Schedule,
+    Split,
+    StepDecay,
+    Stream,
+)
 
 __version__ = "0.1.0"
 
 __all__ = [
     "SGD",
     "Adam",
+    "Callback",
     "Cosine",
     "Data",
+    "EarlyStopping",
+    "Linear",
     "PerFramework",
     "Probe",
     "Recipe",
+    "Schedule",
     "Split",
+    "StepDecay",
+    "Stream",
     "__version__",
 ]

@@ -16,8 +16,9 @@ import keras
 import tensorflow as tf
 
 from toolkit.data.load import Samples, load
-from toolkit.recipe import Adam, Recipe
+from toolkit.recipe import Recipe
 from toolkit.source import find
+from toolkit.specs import Adam
 
 
 def main() -> None:

@@ -19,8 +19,9 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
 from toolkit.data.load import Samples, load
-from toolkit.recipe import Adam, Recipe
+from toolkit.recipe import Recipe
 from toolkit.source import find
+from toolkit.specs import Adam
 
 
 def main() -> None:
