@@ -41,7 +41,7 @@ def test_a_failing_write_leaves_the_old_content(tmp_path, monkeypatch, broken, c
     with pytest.raises(StorageError, match=os.strerror(code)) as caught:
         write_bytes(path, b"new")
     assert f"cannot write {path}" in str(caught.value)
-    assert "--runs-dir" in str(caught.value)
+    assert "--runs-dir or --checkpoint-dir" in str(caught.value)
     assert path.read_bytes() == b"old"
     assert [file.name for file in tmp_path.iterdir()] == ["a.bin"]
 

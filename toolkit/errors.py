@@ -8,8 +8,9 @@
     │   └── ResourceError        more workers or GPUs asked for than there are
     ├── CheckError            1  a gate or check failed
     ├── WorkerError           3  a training worker raised or died; names its rank
+    ├── StoppedError        130  Ctrl-C or SIGTERM; what was trained is saved
     ├── ConversionError       3  a converter failed; names the model and the target
-    └── StorageError          3  a file could not be written
+    └── StorageError          3  a file could not be written or read
 
 A message says what was wrong, where, and what to do next, in one to three lines.
 """
@@ -60,12 +61,18 @@ class WorkerError(ToolkitError):
     """A training worker raised or died; `detail` holds its traceback or last log lines."""
 
 
+class StoppedError(ToolkitError):
+    """Ctrl-C or SIGTERM ended the training after a checkpoint; it can be resumed."""
+
+    exit_code = 130
+
+
 class ConversionError(ToolkitError):
     """A converter failed; `detail` holds the last lines of its log."""
 
 
 class StorageError(ToolkitError):
-    """A file or directory could not be written."""
+    """A file or directory could not be written, read or listed."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
