@@ -158,7 +158,7 @@ def test_updates_from_threads_lose_nothing(tmp_path):
         barrier.wait()
         run.record_framework(f"f{index}", {"steps": index})
         run.add_exports([export(f"{index}.onnx")])
-        run.append_metrics(f"f{index}", [{"epoch": epoch} for epoch in range(50)])
+        run.append_rows("metrics", f"f{index}", [{"epoch": epoch} for epoch in range(50)])
 
     threads = [threading.Thread(target=work, args=(index,)) for index in range(count)]
     for thread in threads:
@@ -173,7 +173,9 @@ def test_updates_from_threads_lose_nothing(tmp_path):
 
 def test_metrics_are_json_even_where_they_are_not_numbers(tmp_path):
     run = new(tmp_path)
-    run.append_metrics("tf", [{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": float("nan")}])
+    run.append_rows(
+        "metrics", "tf", [{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": float("nan")}]
+    )
     text = (run.path / "metrics.jsonl").read_text()
     assert json.loads(text.splitlines()[0]) == {
         "framework": "tf",
@@ -219,3 +221,43 @@ def test_files_are_written_below_the_run(tmp_path):
     assert run.read("a/b/c.bin") == b"abc"
     with pytest.raises(NotFoundError, match=rf"run {run.name} lacks a/none: No such file"):
         run.read("a/none")
+
+
+def test_rows_can_be_taken_back(tmp_path):
+    run = new(tmp_path)
+    for framework in ("tf", "torch"):
+        run.append_rows("metrics", framework, [{"epoch": n, "step": 5 * n} for n in (1, 2, 3)])
+    run.rewind_rows("metrics", "tf", 9)
+    kept = [(row["framework"], row["epoch"]) for row in run.rows("metrics")]
+    assert kept == [("tf", 1), ("torch", 1), ("torch", 2), ("torch", 3)]
+    run.rewind_rows("ledger", "tf", 0)
+    assert run.rows("ledger") == []
+
+
+def test_a_row_that_was_cut_off_is_left_out(tmp_path):
+    run = new(tmp_path)
+    run.append_rows("metrics", "tf", [{"epoch": 1, "step": 5}])
+    path = run.path / "metrics.jsonl"
+    path.write_text(path.read_text() + '{"framework": "tf", "epo')
+    assert [row["epoch"] for row in run.rows("metrics")] == [1]
+
+
+def test_a_run_is_trained_by_one_process_at_a_time(tmp_path):
+    run = new(tmp_path)
+    another = pytest.raises(UsageError, match="being trained by another process")
+    with run.locked(), another, run.locked():
+        pass
+    with run.locked():
+        pass
+
+
+def test_the_latest_unfinished_run(tmp_path):
+    from toolkit.artifacts import find_run
+
+    with pytest.raises(NotFoundError, match="no run"):
+        find_run(tmp_path, None, unfinished=True)
+    done, stopped = new(tmp_path, "done"), new(tmp_path, "stopped")
+    done.update(status="trained")
+    stopped.update(status="stopped")
+    new(tmp_path, "later").update(status="trained")
+    assert find_run(tmp_path, None, unfinished=True).name == stopped.name

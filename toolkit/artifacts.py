@@ -4,6 +4,8 @@
       run.json             status, recipe hash, versions, seed, workers, timings, metrics, exports
       recipe.py            the recipe as it was trained
       metrics.jsonl        one row an epoch and framework
+      ledger.jsonl         how often each sample was trained, where --ledger asked for it
+      checkpoints/FW/      states to go on from
       tensorboard/FW/      TensorBoard events
       FW/                  the trained model (.keras, or .safetensors and .pt2) and golden.npz
       exports/             one file a framework, target and precision
@@ -15,11 +17,12 @@ Files are plain and are written atomically. None is read with pickle.
 
 import contextlib
 import datetime
+import fcntl
 import io
 import json
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -176,13 +179,45 @@ class Run:
         with self._lock:
             self.update(frameworks=self.facts.get("frameworks", {}) | {framework: dict(facts)})
 
-    def append_metrics(self, framework: str, rows: list[dict[str, Any]]) -> None:
-        """Append rows to metrics.jsonl, where they can be followed during training."""
-        named = [finite({"framework": framework} | row) for row in rows]
-        lines = [json.dumps(row, allow_nan=False) + "\n" for row in named]
-        path = self.path / "metrics.jsonl"
+    def append_rows(self, table: str, framework: str, rows: list[dict[str, Any]]) -> None:
+        """Append rows to `table`.jsonl, where they can be followed during training."""
+        path = self.path / f"{table}.jsonl"
         with self._lock, storage_errors(path), path.open("a", encoding="utf-8") as file:
-            file.write("".join(lines))
+            file.write(_lines([{"framework": framework} | row for row in rows]))
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """The rows of `table`.jsonl; a line that was cut off in the middle is left out."""
+        rows = []
+        path = self.path / f"{table}.jsonl"
+        for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+            with contextlib.suppress(ValueError):
+                rows.append(json.loads(line))
+        return rows
+
+    def rewind_rows(self, table: str, framework: str, step: int) -> None:
+        """Drop what `framework` wrote to `table`.jsonl after optimizer step `step`."""
+        with self._lock:
+            rows = self.rows(table)
+            kept = [row for row in rows if row["framework"] != framework or row["step"] <= step]
+            if len(kept) < len(rows):
+                write_bytes(self.path / f"{table}.jsonl", _lines(kept).encode())
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from training this run while the block runs.
+
+        Raises:
+            UsageError: one does.
+        """
+        path = self.path / ".lock"
+        with storage_errors(path), path.open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UsageError(
+                    f"run {self.name} is being trained by another process; wait for it, or end it"
+                ) from None
+            yield
 
     @property
     def source(self) -> RecipeSource:
@@ -261,6 +296,10 @@ class Run:
         return self.path / "logs" / f"{name}.log"
 
 
+def _lines(rows: list[dict[str, Any]]) -> str:
+    return "".join(json.dumps(finite(row), allow_nan=False) + "\n" for row in rows)
+
+
 def list_runs(root: Path) -> list[Run]:
     """All usable run directories under `root`, oldest first."""
     found = {}
@@ -271,8 +310,13 @@ def list_runs(root: Path) -> list[Run]:
     return [found[key] for key in sorted(found)]
 
 
-def find_run(root: Path, name: str | None) -> Run:
+def find_run(root: Path, name: str | None, *, unfinished: bool = False) -> Run:
     """Return the run of that name or path; without a name, the latest one that was trained.
+
+    Args:
+        root: folder of all runs.
+        name: the run's name or path, or None.
+        unfinished: without a name, take the latest one whose training did not end.
 
     Raises:
         NotFoundError: there is none.
@@ -284,7 +328,9 @@ def find_run(root: Path, name: str | None) -> Run:
     if name:
         known = nearest(name, [run.name for run in runs])
         raise NotFoundError(f"there is no run {name!r} in {root}; {known}")
-    trained = [run for run in runs if run.facts["status"] == "trained"]
+    trained = [run for run in runs if (run.facts["status"] == "trained") is not unfinished]
+    if not trained and unfinished:
+        raise NotFoundError(f"there is no run in {root} whose training is unfinished")
     if not trained:
         raise NotFoundError(f"there is no trained run in {root}; train one first: toolkit train")
     return trained[-1]

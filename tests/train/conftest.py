@@ -9,7 +9,9 @@ import pytest
 from toolkit import Data, Recipe, Split
 from toolkit.data.load import load
 from toolkit.train.adapter import Adapter, Place
+from toolkit.train.control import Control
 from toolkit.train.loop import fit
+from toolkit.train.reports import Checkpoint, Progress, Trained
 
 RATE = 0.05
 
@@ -32,6 +34,8 @@ class Group:
 class FakeAdapter(Adapter):
     """y = x w + b by gradient descent; keeps what it was given."""
 
+    momentum = 0.0
+
     def __init__(self, recipe, place, group, replicas=1):
         super().__init__(recipe, place)
         self.group, self._replicas = group, replicas
@@ -41,8 +45,20 @@ class FakeAdapter(Adapter):
     def replicas(self):
         return self._replicas
 
-    def start(self, peers, example):
+    def start(self, peers, example, weights=None):
         self.weights = np.zeros(1 + next(iter(example.values()))[0].size)
+        self.velocity = np.zeros_like(self.weights)  # momentum: a slot that must be saved too
+
+    @property
+    def model(self):
+        return self
+
+    def state(self):
+        return {"model.w": self.weights.copy(), "optimizer.v": self.velocity.copy()}
+
+    def restore(self, arrays):
+        self.weights = np.array(arrays["model.w"])
+        self.velocity = np.array(arrays.get("optimizer.v", self.velocity))
 
     def train(self, chunks):
         self.chunks.append(chunks)
@@ -59,7 +75,9 @@ class FakeAdapter(Adapter):
                 shares[step] += (w * errors**2).sum() / chunk.sizes[step]
                 gradient += 2 * (w * errors) @ x / chunk.sizes[step]
             factor = 1 if chunks[0].factors is None else chunks[0].factors[step]
-            self.weights = self.weights - RATE * factor * self.group.sum(self.place.rank, gradient)
+            total = self.group.sum(self.place.rank, gradient)
+            self.velocity = self.momentum * self.velocity + total
+            self.weights = self.weights - RATE * factor * self.velocity
         return shares
 
     def _features(self, inputs, step=...):
@@ -80,8 +98,8 @@ class FakeAdapter(Adapter):
         self.calls.append(("files", {name: array.shape for name, array in example.items()}))
         return {"model.npy": self.weights.tobytes()}
 
-    def train_begin(self, epochs):
-        self.calls.append(("begin", epochs))
+    def train_begin(self, epochs, epoch=0):
+        self.calls.append(("begin", epochs, epoch))
 
     def epoch_end(self, epoch, logs):
         self.calls.append(("epoch", epoch, dict(logs)))
@@ -94,8 +112,10 @@ class FakeAdapter(Adapter):
 class World:
     """All ranks of one training, with their reports."""
 
-    def __init__(self, adapters, dataset):
+    def __init__(self, adapters, dataset, settings=None, controls=None, state=None):
         self.adapters, self.dataset = adapters, dataset
+        self.settings, self.state = settings, state
+        self.controls = controls or [Control() for _ in adapters]
         self.reports, self.errors = [[] for _ in adapters], []
         threads = [threading.Thread(target=self._run, args=(a,)) for a in adapters]
         for thread in threads:
@@ -104,14 +124,37 @@ class World:
             thread.join()
         if self.errors:
             raise self.errors[0]
-        *self.progress, self.trained = self.reports[0]
         self.weights = adapters[0].weights
-        self.rows = [row for progress in self.progress for row in progress.rows]
+
+    def of(self, kind):
+        """Rank 0's reports of one kind."""
+        return [report for report in self.reports[0] if isinstance(report, kind)]
+
+    @property
+    def progress(self):
+        return self.of(Progress)
+
+    @property
+    def trained(self):
+        (trained,) = self.of(Trained)
+        return trained
+
+    @property
+    def checkpoints(self):
+        return [report.state for report in self.of(Checkpoint)]
+
+    @property
+    def rows(self):
+        return [row for progress in self.progress for row in progress.rows]
 
     def _run(self, adapter):
+        rank = adapter.place.rank
         try:
-            adapter.start([], {name: a[:1] for name, a in self.dataset.train.inputs.items()})
-            self.reports[adapter.place.rank] += fit(adapter, self.dataset)
+            adapter.start([], self.dataset.train.example())
+            for report in fit(
+                adapter, self.dataset, self.settings, self.controls[rank], self.state
+            ):
+                self.reports[rank].append(report)
         except Exception as error:  # noqa: BLE001 - raised again in the test's thread
             self.errors.append(error)
             adapter.group.barrier.abort()
@@ -126,10 +169,11 @@ def adapter_class():
 def train():
     """Train a recipe's data in a world of fake adapters: train(recipe, world=2, replicas=1)."""
 
-    def train(recipe, world=1, replicas=1, adapter=FakeAdapter):
+    def train(recipe, world=1, replicas=1, adapter=FakeAdapter, **how):
         group = Group(world)
         places = [Place(rank, world) for rank in range(world)]
-        return World([adapter(recipe, place, group, replicas) for place in places], load(recipe))
+        adapters = [adapter(recipe, place, group, replicas) for place in places]
+        return World(adapters, load(recipe), **how)
 
     return train
 

@@ -7,7 +7,17 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from toolkit.data.plan import SamplePlan
-from toolkit.train.loop import chunks
+from toolkit.train.loop import next_end
+
+
+def chunks(plan, epochs, events, limit):
+    """All ranges of a run, one after the other."""
+    total, first = epochs * plan.steps_per_epoch, 0
+    stops = {epoch * plan.steps_per_epoch for epoch in events}
+    while first < total:
+        end = next_end(plan, first, total, limit, stops)
+        yield first, end
+        first = end
 
 
 @given(

@@ -7,7 +7,7 @@ from toolkit import Cosine, Data, PerFramework, Split
 from toolkit.artifacts import Golden
 from toolkit.data.load import load
 from toolkit.data.plan import SamplePlan
-from toolkit.train.loop import Progress, Trained
+from toolkit.train.reports import Built, Progress, Trained
 
 RATE = 0.05
 WORLDS = [(1, 1), (2, 1), (3, 1), (7, 1), (1, 3), (2, 2)]
@@ -106,8 +106,10 @@ def test_validation_comes_when_due_and_at_the_end(train, job, every, due):
 
 def test_reports_come_in_order(train, job):
     done = train(job(epochs=3, validate_every=2))
+    built, *_, last = done.reports[0]
+    assert isinstance(built, Built)
+    assert isinstance(last, Trained)
     assert all(isinstance(report, Progress) for report in done.progress)
-    assert isinstance(done.trained, Trained)
     assert [report.step for report in done.progress] == [4, 5, 9, 10, 14, 15]  # partial batches
     assert {report.steps for report in done.progress} == {15}
     assert [report.epoch for report in done.progress] == [0, 1, 1, 2, 2, 3]
@@ -125,7 +127,7 @@ def test_hooks_are_called_on_every_rank_in_order(train, job, world):
     logs = [dict(row) for row in done.rows]
     for adapter in done.adapters:
         *calls, end, files = adapter.calls
-        assert calls == [("begin", 4), ("epoch", 2, logs[1]), ("epoch", 4, logs[3])]
+        assert calls == [("begin", 4, 0), ("epoch", 2, logs[1]), ("epoch", 4, logs[3])]
         assert end == ("end", logs[3])
         assert files == ("files", {"input": (2, 2)})
     assert done.trained.files == {"model.npy": done.weights.tobytes()}

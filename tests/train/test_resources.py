@@ -13,16 +13,19 @@ from toolkit.train.resources import Allocation, allocate
     [
         ((None, 1, 2, 0, 32), Allocation(2, 1.0, 0, 1, True)),
         ((None, 2, 2, 0, 32), Allocation(2, 0.5, 0, 1, True)),
-        ((1, 2, 2, 0, 32), Allocation(1, 1.0, 0, 1, True)),
+        (((1, 1), 2, 2, 0, 32), Allocation(1, 1.0, 0, 1, True)),
         ((None, 1, 16, 0, 3), Allocation(3, 5.0, 0, 5, True)),  # no more than samples in a batch
-        ((4, 1, 16, 0, 3), Allocation(4, 4.0, 0, 4, True)),  # unless asked for
-        ((2, 2, 16, 0, 32), Allocation(2, 4.0, 0, 4, True)),
+        (((4, 4), 1, 16, 0, 3), Allocation(4, 4.0, 0, 4, True)),  # unless asked for
+        (((2, 2), 2, 16, 0, 32), Allocation(2, 4.0, 0, 4, True)),
         ((None, 1, 16, 2, 32), Allocation(2, 8.0, 1, 8, True)),
         ((None, 2, 16, 2, 32), Allocation(2, 8.0, 1, 8, False)),  # not enough GPUs for both
-        ((1, 2, 16, 2, 32), Allocation(1, 8.0, 1, 8, True)),
-        ((1, 1, 16, 4, 32), Allocation(1, 16.0, 4, 16, True)),
-        ((4, 1, 16, 2, 32), Allocation(4, 4.0, 0, 4, True)),
-        ((1, 1, 1, 0, 1), Allocation(1, 1.0, 0, 1, True)),
+        (((1, 1), 2, 16, 2, 32), Allocation(1, 8.0, 1, 8, True)),
+        (((1, 1), 1, 16, 4, 32), Allocation(1, 16.0, 4, 16, True)),
+        (((4, 4), 1, 16, 2, 32), Allocation(4, 4.0, 0, 4, True)),
+        (((1, 1), 1, 1, 0, 1), Allocation(1, 1.0, 0, 1, True)),
+        (((1, 4), 1, 2, 0, 32), Allocation(2, 1.0, 0, 1, True)),  # what there is
+        (((1, 4), 1, 16, 0, 32), Allocation(4, 4.0, 0, 4, True)),  # no more than asked for
+        (((2, 4), 1, 16, 1, 32), Allocation(2, 8.0, 0, 8, True)),
     ],
 )
 def test_examples(arguments, expected):
@@ -37,9 +40,9 @@ counts = st.integers(1, 64)
 def test_never_more_than_there_is(wanted, frameworks, cpus, gpus, batch):
     if wanted is not None and wanted > cpus:
         with pytest.raises(ResourceError):
-            allocate(wanted, frameworks, cpus, gpus, batch)
+            allocate((wanted, wanted), frameworks, cpus, gpus, batch)
         return
-    got = allocate(wanted, frameworks, cpus, gpus, batch)
+    got = allocate(wanted and (wanted, wanted), frameworks, cpus, gpus, batch)
     at_once = got.workers * (frameworks if got.side_by_side else 1)
     assert got.workers >= 1
     assert got.workers == wanted or wanted is None
@@ -59,7 +62,19 @@ def test_never_more_than_there_is(wanted, frameworks, cpus, gpus, batch):
 def test_too_many_workers_are_refused_with_the_numbers(wanted, cpus):
     with pytest.raises(ResourceError, match=rf"{wanted} workers need {wanted} CPUs, but there are "
                        rf"{cpus}; use --workers {cpus} or fewer"):  # fmt: skip
-        allocate(wanted, 1, cpus, 0, 32)
+        allocate((wanted, wanted), 1, cpus, 0, 32)
+
+
+@given(counts, counts, counts, counts)
+def test_a_range_takes_what_there_is(one, other, cpus, batch):
+    least, most = sorted((one, other))
+    if least > cpus:
+        with pytest.raises(ResourceError, match=f"{least} workers need"):
+            allocate((least, most), 1, cpus, 0, batch)
+        return
+    got = allocate((least, most), 1, cpus, 0, batch).workers
+    assert least <= got <= most
+    assert got == least or got <= min(cpus, batch)
 
 
 def test_a_cluster_without_cpus_is_refused_with_advice_that_can_be_followed():

@@ -1,35 +1,30 @@
 """A recipe's data, checked and preprocessed, ready to be sharded.
 
-Runs in the parent process before anything is started, so that bad data costs seconds.
+Arrays are checked in the parent process before anything is started, so that bad data costs
+seconds; streams are read by `Unread.read` once Ray is there.
 """
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edge import steps as edge_steps
-from edge.errors import EdgeError
+from toolkit.data import checks, ingest
+from toolkit.data.copies import Place
+from toolkit.data.probe import preprocess, probe_inputs
+from toolkit.data.records import Records
+from toolkit.data.samples import Form, Recorded, Samples, SampleStore
 from toolkit.errors import DataError
-from toolkit.recipe import Array, Data, Recipe, Split
+from toolkit.recipe import Array, Recipe
+from toolkit.source import RecipeSource
+from toolkit.specs import Data, Split, Stream
 
+__all__ = ["Dataset", "SampleStore", "Samples", "Unread", "load", "preprocess", "probe_inputs"]
 
-@dataclass(frozen=True)
-class Samples:
-    """Model inputs by name, each [n, ...], and targets [n, ...]; float32 or int64."""
-
-    inputs: Mapping[str, Array]
-    targets: Array
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    def take(self, ids: Any) -> "Samples":
-        """The samples at `ids` (an index array or slice), in that order."""
-        inputs = {name: array[ids] for name, array in self.inputs.items()}
-        return Samples(inputs, self.targets[ids])
+_SPLITS = ("train", "validation")
 
 
 @dataclass(frozen=True)
@@ -41,17 +36,60 @@ class Dataset:
         validation: preprocessed validation samples.
         raw: validation inputs by name, before preprocessing.
         probe: the probe's preprocessed inputs by name, each [1, ...], or None.
-        sha256: of all arrays, so that a later run can tell whether data changed.
+        sha256: of all samples, so that a later run can tell whether data changed.
+        places: records that workers need on their machines; see `toolkit.data.copies.prepare`.
     """
 
-    train: Samples
-    validation: Samples
+    train: SampleStore
+    validation: SampleStore
     raw: Mapping[str, Array]
     probe: Mapping[str, Array] | None
     sha256: str
+    places: tuple[Place, ...] = ()
 
 
-def load(recipe: Recipe) -> Dataset:
+@dataclass(frozen=True)
+class _Part:
+    """One split: its samples, raw inputs, hash, and its records where it was a stream."""
+
+    samples: SampleStore
+    raw: Mapping[str, Array]
+    sha256: str
+    place: Place | None = None
+
+
+@dataclass(frozen=True)
+class Unread:
+    """Data of which at least one split is a stream that was not read yet.
+
+    Attributes:
+        recipe: whose data these are.
+        parts: splits that were in memory, checked.
+        streams: the others.
+    """
+
+    recipe: Recipe
+    parts: Mapping[str, _Part]
+    streams: Mapping[str, Stream]
+
+    def read(self, source: RecipeSource) -> Dataset:
+        """Read the streams into records on this machine; needs a connection to Ray, and free CPUs.
+
+        Args:
+            source: the recipe's; what is read is read by another process.
+
+        Raises:
+            DataError: names the split and what is wrong with it.
+            StorageError: the records do not fit onto the disk.
+            WorkerError: the process that read died.
+        """
+        parts = dict(self.parts)
+        for name, stream in self.streams.items():
+            parts[name] = _recorded(self.recipe, name, stream, ingest.materialise(source, name))
+        return _joined(self.recipe, parts)
+
+
+def load(recipe: Recipe) -> Dataset | Unread:
     """Call the recipe's `data` function, check what it returns, and preprocess it.
 
     Raises:
@@ -65,83 +103,99 @@ def load(recipe: Recipe) -> Dataset:
         ) from error
     if not isinstance(data, Data):
         raise DataError(f"recipe {recipe.name!r}: its data function must return toolkit.Data")
-    train, train_raw = _split(recipe, "train", data.train)
-    validation, raw = _split(recipe, "validation", data.validation)
-    _same_form(train, validation)
-    # torch modules and exported files take inputs by position: one order everywhere
-    ordered = {name: validation.inputs[name] for name in train.inputs}
-    validation = Samples(ordered, validation.targets)
-    raw = {name: raw[name] for name in train.inputs}
-    probe = preprocess(recipe, probe_inputs(recipe, raw)) if recipe.probe is not None else None
-    arrays = [*train_raw.values(), train.targets, *raw.values(), validation.targets]
-    return Dataset(train, validation, raw, probe, _hash(arrays))
+    parts, streams = dict[str, _Part](), dict[str, Stream]()
+    for name in _SPLITS:
+        split, where = getattr(data, name), f"recipe {recipe.name!r}, split {name!r}"
+        match split:
+            case Split():
+                parts[name] = _in_memory(recipe, name, where, split)
+            case Stream():
+                _check_stream(recipe, where, split)
+                streams[name] = split
+            case _:
+                kind = type(split).__name__
+                raise DataError(f"{where}: must be toolkit.Split or toolkit.Stream, not {kind}")
+    return Unread(recipe, parts, streams) if streams else _joined(recipe, parts)
 
 
-def preprocess(recipe: Recipe, raw: Mapping[str, Array]) -> dict[str, Array]:
-    """Apply the recipe's preprocessing to raw inputs, each [n, ...]."""
-    result = {}
-    for name, array in raw.items():
-        try:
-            with np.errstate(over="ignore", invalid="ignore"):  # checked below
-                ready = edge_steps.apply(recipe.steps_for(name), array)
-        except EdgeError as error:
-            raise DataError(f"input {name!r}: preprocessing failed: {error}") from error
-        if not np.isfinite(ready).all():
-            raise DataError(f"input {name!r}: preprocessing makes NaN or infinity of it")
-        result[name] = _model_dtype(ready)
-    return result
-
-
-def probe_inputs(recipe: Recipe, raw: Mapping[str, Array]) -> dict[str, Array]:
-    """The probe's raw inputs as a batch of one, each [1, ...].
-
-    Raises:
-        DataError: a name, shape or kind of number differs from the data's.
-    """
-    assert recipe.probe is not None
-    given = recipe.probe.input
-    named = given if isinstance(given, Mapping) else {recipe.input_name: given}
-    if set(named) != set(raw):
-        raise DataError(f"the probe's inputs are {sorted(named)}, the data's {sorted(raw)}")
-    return {name: _probe_input(name, named[name], array) for name, array in raw.items()}
-
-
-def _probe_input(name: str, value: Any, array: Array) -> Array:
-    where = f"the probe's input {name!r}"
-    sample = _array(where, [value])
-    given, wanted = sample.shape[1:], array.shape[1:]
-    if _without_last_ones(given) != _without_last_ones(wanted):
-        raise DataError(f"{where} has shape {given}, a sample {wanted}")
-    with np.errstate(over="ignore"):
-        cast = sample.astype(array.dtype)
-    fits = np.isfinite(cast) if cast.dtype.kind == "f" else cast == sample
-    if not fits.all():
-        raise DataError(f"{where} holds a number that {cast.dtype}, as in the data, cannot")
-    return cast.reshape((1, *wanted))
-
-
-def _without_last_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
-    while shape and shape[-1] == 1:
-        shape = shape[:-1]
-    return shape
-
-
-def _split(recipe: Recipe, name: str, split: Split) -> tuple[Samples, dict[str, Array]]:
-    where = f"recipe {recipe.name!r}, split {name!r}"
-    if not isinstance(split, Split):
-        raise DataError(f"{where}: must be toolkit.Split, not {type(split).__name__}")
+def _in_memory(recipe: Recipe, name: str, where: str, split: Split) -> _Part:
     inputs = split.inputs
     named = inputs if isinstance(inputs, Mapping) else {recipe.input_name: inputs}
     _check_names(recipe, where, named)
-    raw = {key: _array(f"{where}, input {key!r}", value) for key, value in named.items()}
-    targets = _array(f"{where}, targets", split.targets)
+    raw = {key: checks.numbers(f"{where}, input {key!r}", value) for key, value in named.items()}
+    targets = checks.numbers(f"{where}, targets", split.targets)
     raw = {key: array[:, None] if array.ndim == 1 else array for key, array in raw.items()}
     for key, array in raw.items():
         if len(array) != len(targets):
             raise DataError(
                 f"{where}: input {key!r} has {len(array)} samples, targets have {len(targets)}"
             )
-    return Samples(preprocess(recipe, raw), _targets(recipe, where, targets)), raw
+    checks.targets(recipe, f"{where}, targets", targets, targets.min(), targets.max())
+    weights = None if split.weights is None else _weights(where, split.weights, len(targets))
+    samples = Form.of(recipe, name, list(raw)).make(raw, targets, weights)
+    if samples.weights is not None:
+        checks.some_weight(f"{where}, weights", samples.weights.max())
+    arrays = [*raw.values(), samples.targets, *([] if weights is None else [weights])]
+    return _Part(samples, raw, _hash(arrays))
+
+
+def _weights(where: str, given: Any, count: int) -> Array:
+    weights = checks.numbers(f"{where}, weights", given)
+    checks.weights(f"{where}, weights", weights, weights.min())
+    if len(weights) != count:
+        raise DataError(f"{where}: there are {len(weights)} weights, but {count} targets")
+    return weights
+
+
+def _check_stream(recipe: Recipe, where: str, stream: Stream) -> None:
+    if not callable(stream.read):
+        raise DataError(f"{where}: Stream.read must be a function, not {stream.read!r:.80}")
+    inputs = _columns(recipe, stream)
+    _check_names(recipe, where, inputs)
+    names = [*inputs.values(), stream.target, *([] if stream.weight is None else [stream.weight])]
+    for name in names:
+        if not isinstance(name, str):
+            raise DataError(f"{where}: a Stream's columns must be texts, not {name!r:.80}")
+
+
+def _columns(recipe: Recipe, stream: Stream) -> dict[str, str]:
+    """Column by input name."""
+    if isinstance(stream.inputs, Mapping):
+        return dict(stream.inputs)
+    return {recipe.input_name: stream.inputs}
+
+
+def _recorded(recipe: Recipe, name: str, stream: Stream, place: Place) -> _Part:
+    """A split whose stream was read; what the cache holds may be of another form of the recipe."""
+    where, records = f"recipe {recipe.name!r}, split {name!r}", Records(Path(place.folder))
+    targets, limits = records[stream.target], records.limits(stream.target)
+    checks.targets(recipe, f"{where}, targets", targets, *limits)
+    if stream.weight is not None:
+        checks.some_weight(f"{where}, weights", records.limits(stream.weight)[1])
+    inputs = _columns(recipe, stream)
+    form = Form.of(recipe, name, list(inputs))
+    samples = Recorded(records, form, inputs, stream.target, stream.weight)
+    roles = repr((records.sha256, list(inputs.items()), stream.target, stream.weight))
+    return _Part(samples, samples.raw, hashlib.sha256(roles.encode()).hexdigest(), place)
+
+
+def _joined(recipe: Recipe, parts: Mapping[str, _Part]) -> Dataset:
+    train, validation = (parts[name] for name in _SPLITS)
+    _same_form(train.samples, validation.samples)
+    # torch modules and exported files take inputs by position: one order everywhere
+    names = list(train.raw)
+    raw = validation.raw
+    if list(raw) != names:
+        raw = {name: raw[name] for name in names}
+    probe = preprocess(recipe, probe_inputs(recipe, raw)) if recipe.probe is not None else None
+    return Dataset(
+        train.samples,
+        validation.samples.ordered(names),
+        raw,
+        probe,
+        hashlib.sha256(f"{train.sha256} {validation.sha256}".encode()).hexdigest(),
+        tuple(part.place for part in (train, validation) if part.place is not None),
+    )
 
 
 def _check_names(recipe: Recipe, where: str, inputs: Mapping[str, Any]) -> None:
@@ -155,61 +209,18 @@ def _check_names(recipe: Recipe, where: str, inputs: Mapping[str, Any]) -> None:
             )
 
 
-def _array(where: str, value: Any) -> Array:
-    try:
-        array = np.asarray(value)
-    except ValueError as error:  # such as rows of different lengths
-        raise DataError(f"{where}: is no array: {error}") from error
-    if array.dtype.kind not in "fiub":
-        raise DataError(f"{where}: needs numbers, not {array.dtype}; encode it first")
-    if array.ndim == 0 or len(array) == 0:
-        raise DataError(f"{where}: has no samples")
-    if array.dtype == np.float64:
-        with np.errstate(over="ignore"):  # too large becomes infinity
-            array = array.astype(np.float32)
-    if not np.isfinite(array).all():
-        bad = int(np.argwhere(~np.isfinite(array))[0][0])
+def _same_form(train: SampleStore, validation: SampleStore) -> None:
+    one, other = train.take(slice(0, 1)), validation.take(slice(0, 1))
+    if set(one.inputs) != set(other.inputs):
         raise DataError(
-            f"{where}: sample {bad} holds NaN or infinity (in float32); clean it or leave it out"
+            f"inputs differ: train has {sorted(one.inputs)}, validation {sorted(other.inputs)}"
         )
-    return array
-
-
-def _targets(recipe: Recipe, where: str, targets: Array) -> Array:
-    if recipe.loss != "cross_entropy":
-        values = targets.astype(np.float32)
-        return values[:, None] if values.ndim == 1 else values
-    if targets.ndim != 1 or targets.dtype.kind not in "iu":
-        raise DataError(
-            f"{where}, targets: cross_entropy needs class numbers, shape [n] of integers, "
-            f"not {targets.dtype} {targets.shape}"
-        )
-    classes = len(recipe.labels) if recipe.labels is not None else None
-    low, high = int(targets.min()), int(targets.max())
-    if low < 0 or (classes is not None and high >= classes):
-        wrong = low if low < 0 else high
-        limit = f"0 to {classes - 1}, one for each of 'labels'" if classes else "0 or more"
-        raise DataError(f"{where}, targets: class {wrong} is out of range; expected {limit}")
-    return targets.astype(np.int64)
-
-
-def _model_dtype(array: Array) -> Array:
-    """Floats as float32; integers (ids, raw bytes) stay what they are."""
-    return array.astype(np.float32) if array.dtype.kind in "fb" else array
-
-
-def _same_form(train: Samples, validation: Samples) -> None:
-    if set(train.inputs) != set(validation.inputs):
-        raise DataError(
-            f"inputs differ: train has {sorted(train.inputs)}, "
-            f"validation {sorted(validation.inputs)}"
-        )
-    pairs = [(f"input {name!r}", a, validation.inputs[name]) for name, a in train.inputs.items()]
-    for where, array, other in [*pairs, ("targets", train.targets, validation.targets)]:
-        if array.shape[1:] != other.shape[1:] or array.dtype != other.dtype:
+    pairs = [(f"input {name!r}", a, other.inputs[name]) for name, a in one.inputs.items()]
+    for where, array, same in [*pairs, ("targets", one.targets, other.targets)]:
+        if array.shape[1:] != same.shape[1:] or array.dtype != same.dtype:
             raise DataError(
                 f"{where}: a train sample is {array.dtype} of shape {array.shape[1:]}, "
-                f"a validation sample {other.dtype} of shape {other.shape[1:]}"
+                f"a validation sample {same.dtype} of shape {same.shape[1:]}"
             )
 
 

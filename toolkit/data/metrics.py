@@ -13,7 +13,7 @@ def scores(name: str, outputs: Array, targets: Array, decision: str) -> Array:
     """Score of each sample, shape [n], float64; the metric is their mean.
 
     Args:
-        name: one of `toolkit.recipe.METRICS`.
+        name: one of `toolkit.recipe_checks.METRICS`.
         outputs: model outputs, [n, ...].
         targets: class numbers [n], or values [n, ...].
         decision: 'argmax', 'sign' or 'value'; used by accuracy.

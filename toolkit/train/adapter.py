@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from toolkit.recipe import Array, Recipe
 
@@ -29,13 +30,16 @@ class Chunk:
     """Several consecutive steps of one replica, stacked so that one call trains them all.
 
     Attributes:
+        first: number of the first step, counted from 0 over the whole run.
         inputs: by name, each [steps, batch, ...].
         targets: [steps, batch, ...].
-        weights: [steps, batch] float32; 0 marks a sample that only fills an empty shard.
+        weights: [steps, batch] float32 factors of each sample's loss (sample times class weight);
+            0 also marks a sample that only fills an empty shard.
         sizes: [steps] float32, samples of the *global* batch at each step.
         factors: [steps] float32 multipliers of the learning rate, or None to leave it alone.
     """
 
+    first: int
     inputs: Mapping[str, Array]
     targets: Array
     weights: Array
@@ -60,20 +64,48 @@ class Adapter(ABC):
         return 1
 
     @abstractmethod
-    def start(self, peers: Sequence[str], example: Mapping[str, Array]) -> None:
+    def start(
+        self, peers: Sequence[str], example: Mapping[str, Array], weights: bytes | None = None
+    ) -> None:
         """Meet the peers ('host:port' by rank), then build model and optimizer.
 
         Args:
             peers: one address a rank.
             example: inputs by name, each [1, ...], to build shapes from.
+            weights: content of the file that the recipe's `start_from` names, or None.
+
+        Raises:
+            RecipeError: a builder fails, `weights` do not fit, or `frozen` matches nothing.
         """
+
+    @property
+    @abstractmethod
+    def model(self) -> Any:
+        """The framework's own model, for callbacks."""
 
     @abstractmethod
     def train(self, chunks: Sequence[Chunk]) -> Array:
         """Train one chunk a replica; return [steps] this worker's share of the mean loss.
 
         Gradients are the mean over the global batch: the loss of a replica is its weighted sum
-        divided by the global batch's size, summed over all replicas.
+        divided by the global batch's size, summed over all replicas. Clipping and loss scaling
+        look at that mean gradient, so that all ranks decide alike.
+        """
+
+    @abstractmethod
+    def state(self) -> dict[str, Array]:
+        """Copies of all that training changes: 'model.*' and 'optimizer.*' arrays.
+
+        Called on every rank, since reading distributed variables may need all; the same names
+        and values come back on each, for any number of workers.
+        """
+
+    @abstractmethod
+    def restore(self, arrays: Mapping[str, Array]) -> None:
+        """Set what `state` returned, or its 'model.*' part alone; on every rank.
+
+        Raises:
+            RecipeError: names or shapes differ from this model's.
         """
 
     @abstractmethod
@@ -95,8 +127,16 @@ class Adapter(ABC):
         Called on every rank, since reading distributed variables may need all; rank 0's counts.
         """
 
-    def train_begin(self, epochs: int) -> None:
-        """Hook for the framework's own callbacks; so are the next two."""
+    def graph(self, example: Mapping[str, Array]) -> bytes | None:
+        """The model as a serialised TensorFlow `GraphDef` for TensorBoard, or None; rank 0 only."""
+        return None
+
+    def batch_dependent(self) -> list[str]:
+        """Names of layers whose result depends on how a batch is split, each with the reason."""
+        return []
+
+    def train_begin(self, epochs: int, epoch: int = 0) -> None:
+        """Hook for the framework's own callbacks, `epoch` of `epochs` done; so are the next two."""
 
     def epoch_end(self, epoch: int, logs: Mapping[str, float]) -> bool:
         """Return True to stop training."""

@@ -31,6 +31,11 @@ class Clock:
         self._seconds.append(time.perf_counter() - self._entered)
 
     @property
+    def chunks(self) -> int:
+        """How often steps were trained."""
+        return len(self._seconds)
+
+    @property
     def speed(self) -> float:
         """Samples a second, without the first chunk where there are more."""
         return self._rate(self._samples)

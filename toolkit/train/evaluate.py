@@ -1,10 +1,12 @@
 """What a model is worth: exact validation, golden vectors, and outputs that cannot be judged."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from edge.errors import InputError
 from toolkit.artifacts import Golden
-from toolkit.data.load import Dataset, Samples
+from toolkit.data.load import Dataset, Samples, SampleStore
 from toolkit.data.metrics import scores
 from toolkit.data.plan import shard_bounds
 from toolkit.errors import RecipeError, ToolkitError
@@ -14,8 +16,12 @@ from toolkit.train.adapter import Adapter
 _BATCH = 256
 
 
-def evaluate(adapter: Adapter, samples: Samples, epoch: int) -> dict[str, float]:
+def evaluate(
+    adapter: Adapter, samples: SampleStore, epoch: int, tick: Callable[[], None]
+) -> dict[str, float]:
     """Loss and metrics over the whole split: each sample once, summed over all ranks.
+
+    `tick` is called for each batch.
 
     Raises:
         ToolkitError: outputs or loss became NaN or infinite, by `epoch`; on every rank alike.
@@ -24,6 +30,7 @@ def evaluate(adapter: Adapter, samples: Samples, epoch: int) -> dict[str, float]
     start, stop = shard_bounds(len(samples), place.rank, place.world)
     sums = np.zeros(1 + len(recipe.metrics))
     for low in range(start, stop, _BATCH):
+        tick()
         part = samples.take(slice(low, min(stop, low + _BATCH)))
         outputs = adapter.predict(part.inputs)
         if not np.isfinite(outputs).all():  # metrics may refuse these; the other ranks must know
@@ -39,7 +46,7 @@ def evaluate(adapter: Adapter, samples: Samples, epoch: int) -> dict[str, float]
     return dict(zip(names, means.tolist(), strict=True))
 
 
-def head(samples: Samples) -> Samples:
+def head(samples: SampleStore) -> Samples:
     """Two samples, which may be the same: enough to see shapes."""
     return samples.take(np.arange(2) % len(samples))
 
@@ -72,7 +79,7 @@ def check_shapes(adapter: Adapter, dataset: Dataset) -> None:
     recipe, few = adapter.recipe, head(dataset.train)
     outputs = adapter.predict(few.inputs)
     if isinstance(recipe.loss, str):
-        _check_loss(recipe, outputs.shape, dataset)
+        _check_loss(recipe, outputs.shape, dataset, few)
     for metric in recipe.metrics:
         try:
             scores(metric, np.zeros_like(outputs), few.targets, recipe.decides_by)
@@ -83,14 +90,14 @@ def check_shapes(adapter: Adapter, dataset: Dataset) -> None:
             ) from error
 
 
-def _check_loss(recipe: Recipe, got: tuple[int, ...], dataset: Dataset) -> None:
+def _check_loss(recipe: Recipe, got: tuple[int, ...], dataset: Dataset, few: Samples) -> None:
     if recipe.loss == "cross_entropy":
         splits = (dataset.train, dataset.validation)
-        classes = len(recipe.labels or ()) or max(int(s.targets.max()) for s in splits) + 1
+        classes = len(recipe.labels or ()) or max(split.classes() for split in splits)
         fits = len(got) == 2 and (got[1] == classes if recipe.labels else got[1] >= classes)
         wanted: tuple[int, ...] = (0, classes)
     else:
-        wanted = (0, *dataset.train.targets.shape[1:])
+        wanted = (0, *few.targets.shape[1:])
         fits = got[1:] == wanted[1:]
     if not fits:
         raise RecipeError(

@@ -1,181 +1,302 @@
 """The training loop: the same for both frameworks, and without Ray.
 
-It walks the sample plan in chunks of steps, evaluates exactly over all ranks, and yields what
-happened. The adapter does the arithmetic.
+It walks the sample plan in chunks of steps, evaluates exactly over all ranks, saves and restores
+its state, and yields what happened. The adapter does the arithmetic.
 """
 
-from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+import functools
+import time
+from collections.abc import Iterator
 
 import numpy as np
 
-from toolkit.data.load import Dataset, Samples
+from toolkit.data.load import Dataset
 from toolkit.data.plan import SamplePlan
-from toolkit.recipe import Array, Recipe
-from toolkit.train.adapter import Adapter, Chunk
+from toolkit.recipe import Array
+from toolkit.specs import Callback
+from toolkit.train.adapter import Adapter
+from toolkit.train.batches import Batches
+from toolkit.train.cadence import ChunkSize, Due
 from toolkit.train.clock import Clock
+from toolkit.train.control import Control
 from toolkit.train.evaluate import check_shapes, diverged, evaluate, golden, head
+from toolkit.train.memory import Ledger, Memory
+from toolkit.train.reports import Built, Checkpoint, Left, Progress, Report, Row, Trained
+from toolkit.train.settings import Settings
+from toolkit.train.state import State
 
-_CHUNK_BYTES = 32 * 2**20
-_CHUNK_STEPS = 256
-
-Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What happened since the last report; `rows` has one entry for each finished epoch."""
-
-    step: int
-    steps: int
-    epoch: int
-    loss: float
-    samples_per_second: float
-    rows: list[Row] = field(default_factory=list)
+_HISTOGRAM_SECONDS = 10.0
 
 
-@dataclass(frozen=True)
-class Trained:
-    """What rank 0 hands over at the end.
+def fit(
+    adapter: Adapter,
+    dataset: Dataset,
+    settings: Settings | None = None,
+    control: Control | None = None,
+    state: State | None = None,
+) -> Iterator[Report]:
+    """Train to the end of the recipe; yield what happens, and at last the trained model.
 
-    Attributes:
-        files: the model's files by name.
-        golden: golden vectors as .npz bytes.
-        metrics: the last epoch's row.
-        facts: steps, seconds and the like, for run.json.
-    """
-
-    files: Mapping[str, bytes]
-    golden: bytes
-    metrics: Row
-    facts: Mapping[str, Any]
-
-
-def fit(adapter: Adapter, dataset: Dataset) -> Iterator[Progress | Trained]:
-    """Train to the end of the recipe; yield progress, and at last the trained model.
+    Args:
+        adapter: started, one a rank.
+        dataset: the same on all ranks.
+        settings: the same on all ranks; None for the defaults.
+        control: where this rank is asked to leave and seen to be alive.
+        state: to go on from, as an earlier `Checkpoint` held it; the same on all ranks.
 
     Raises:
         RecipeError: outputs and targets do not fit.
         ToolkitError: the loss became NaN or infinite.
     """
-    recipe = adapter.recipe
     check_shapes(adapter, dataset)
-    plan = SamplePlan(len(dataset.train), recipe.global_batch, recipe.seed)
-    clock = Clock(plan)
-    adapter.train_begin(recipe.epochs)
-    last = yield from _train(adapter, dataset, plan, clock)
-    adapter.train_end(last)
-    if "val_loss" not in last:  # stopped early between two validations
-        last |= evaluate(adapter, dataset.validation, last["epoch"])
-    files = adapter.files(head(dataset.train).inputs)
-    facts = {"steps": last["step"], "epochs": last["epoch"], "notes": adapter.notes}
-    answers = golden(adapter, dataset).to_bytes()
-    yield Trained(files, answers, last, facts | clock.facts())
+    loop = Loop(adapter, dataset, settings or Settings(), control or Control())
+    if state is not None:
+        loop.restore(state)
+    yield from loop.run()
 
 
-def _train(
-    adapter: Adapter, dataset: Dataset, plan: SamplePlan, clock: Clock
-) -> Generator[Progress, None, Row]:
-    """Train all epochs, or fewer where a callback says so; return the last epoch's row."""
-    epochs, per_epoch = adapter.recipe.epochs, plan.steps_per_epoch
-    due = _validation_epochs(adapter.recipe)
-    events = set(range(1, epochs + 1)) if adapter.wants_epochs else due
-    losses, last = np.zeros(0), Row()
-    limit = _chunk_limit(dataset.train, plan, adapter)
-    for first, end in chunks(plan, epochs, events, limit):
-        steps = range(first, end)
-        with clock.training(steps):
-            losses = np.concatenate([losses, _train_chunk(adapter, dataset.train, plan, steps)])
-        rows = list(_finished_epochs(plan, losses, end))
-        losses = losses[len(rows) * per_epoch :]
-        last = rows[-1] if rows else last
-        epoch, stop = end // per_epoch, False
-        if rows and epoch in events:
-            last |= evaluate(adapter, dataset.validation, epoch) if epoch in due else {}
-            stop = adapter.epoch_end(epoch, last)
-        loss = float(losses[-1]) if len(losses) else last["loss"]
-        yield Progress(end, epochs * per_epoch, epoch, loss, clock.speed, rows)
-        if stop:
-            break
-    return last
+def next_end(plan: SamplePlan, first: int, total: int, limit: int, stops: set[int]) -> int:
+    """End of the range of steps [first, end) that one call can train.
 
-
-def _train_chunk(adapter: Adapter, samples: Samples, plan: SamplePlan, steps: range) -> Array:
-    """Train some steps on all ranks; return the mean loss of each."""
-    first = adapter.place.rank * adapter.replicas
-    replicas = range(first, first + adapter.replicas)
-    parts = [_gather(adapter, samples, plan, steps, replica) for replica in replicas]
-    losses = adapter.all_sum(adapter.train(parts))
-    finite = np.isfinite(losses)
-    if not finite.all():
-        raise diverged(steps[int(finite.argmin())] // plan.steps_per_epoch + 1)
-    return losses
-
-
-def chunks(
-    plan: SamplePlan, epochs: int, events: set[int], limit: int
-) -> Iterator[tuple[int, int]]:
-    """Cut all steps of a run into ranges [first, end) that one call can train.
-
-    A range holds at most `limit` steps of equal batch size and does not cross the end of an epoch
-    in `events` (counted from 1), where something else has to happen.
+    A range holds at most `limit` steps of equal batch size and does not cross any of `stops`,
+    step counts where something else has to happen.
     """
-    per_epoch, total = plan.steps_per_epoch, epochs * plan.steps_per_epoch
-    first = 0
-    for step in range(1, total + 1):
-        ended = step == total or (step % per_epoch == 0 and step // per_epoch in events)
-        resized = not ended and (
-            plan.batch_size(step % per_epoch) != plan.batch_size(first % per_epoch)
-        )
-        if ended or resized or step - first == limit:
-            yield first, step
-            first = step
-
-
-def _validation_epochs(recipe: Recipe) -> set[int]:
-    return {*range(recipe.validate_every, recipe.epochs + 1, recipe.validate_every), recipe.epochs}
-
-
-def _chunk_limit(samples: Samples, plan: SamplePlan, adapter: Adapter) -> int:
-    arrays = [*samples.inputs.values(), samples.targets]
-    sample_bytes = sum(array.nbytes // len(array) for array in arrays)
-    shard = -(-plan.global_batch // (adapter.place.world * adapter.replicas))
-    return max(1, min(_CHUNK_STEPS, _CHUNK_BYTES // max(1, sample_bytes * shard)))
-
-
-def _gather(
-    adapter: Adapter, samples: Samples, plan: SamplePlan, steps: range, replica: int
-) -> Chunk:
-    world, per_epoch = adapter.place.world * adapter.replicas, plan.steps_per_epoch
-    shards: list[Array] = []
-    for epoch in range(steps.start // per_epoch, (steps.stop - 1) // per_epoch + 1):
-        start = epoch * per_epoch
-        low, high = max(steps.start - start, 0), min(steps.stop - start, per_epoch)
-        shards += plan.shards(epoch, low, high, replica, world)
-    ids = np.stack(shards)
-    weights = np.ones(ids.shape, np.float32)
-    if ids.shape[1] == 0:  # fewer samples than ranks: compute one, count none
-        ids, weights = np.zeros((len(ids), 1), np.int64), np.zeros((len(ids), 1), np.float32)
-    taken = samples.take(ids)
-    sizes = np.array([plan.batch_size(step % per_epoch) for step in steps], np.float32)
-    return Chunk(taken.inputs, taken.targets, weights, sizes, _factors(adapter.recipe, plan, steps))
-
-
-def _factors(recipe: Recipe, plan: SamplePlan, steps: range) -> Array | None:
-    if recipe.schedule is None:
-        return None
-    total = recipe.epochs * plan.steps_per_epoch
-    return np.array([recipe.schedule.factor(step, total) for step in steps], np.float32)
-
-
-def _finished_epochs(plan: SamplePlan, losses: Array, end: int) -> Iterator[Row]:
-    """Rows of the epochs that are complete in `losses`, the losses of the steps before `end`."""
     per_epoch = plan.steps_per_epoch
-    sizes = np.array([plan.batch_size(step) for step in range(per_epoch)])
-    first = (end - len(losses)) // per_epoch
-    for index in range(len(losses) // per_epoch):
-        epoch_losses = losses[index * per_epoch : (index + 1) * per_epoch]
-        epoch = first + index + 1
-        loss = float((epoch_losses * sizes).sum() / plan.samples)
-        yield {"epoch": epoch, "step": epoch * per_epoch, "loss": loss}
+    size = plan.batch_size(first % per_epoch)
+    for end in range(first + 1, total + 1):
+        if end == total or end in stops or end - first == limit:
+            return end
+        if plan.batch_size(end % per_epoch) != size:
+            return end
+    return total
+
+
+class Loop:
+    """One training on one rank; `fit` is the way in."""
+
+    def __init__(
+        self, adapter: Adapter, dataset: Dataset, settings: Settings, control: Control
+    ) -> None:
+        recipe = adapter.recipe
+        self._adapter, self._dataset = adapter, dataset
+        self._settings, self._control = settings, control
+        self._plan = SamplePlan(len(dataset.train), recipe.global_batch, recipe.seed)
+        self._total = recipe.epochs * self._plan.steps_per_epoch
+        self._clock = Clock(self._plan)
+        self._memory = Memory(recipe)
+        self._ledger = Ledger(len(dataset.train), adapter.place.world) if settings.ledger else None
+        self._batches = Batches(adapter, dataset.train, self._plan, self._ledger)
+        self._chunk = ChunkSize(self._batches.most_steps)
+        self._due = Due(settings.checkpoint_every)
+        self._callbacks: list[Callback] = recipe.callbacks() if recipe.callbacks else []
+        self._losses = np.zeros(0)
+        self._step = self._saved = 0
+        self._finished = False
+        self._drawn = 0.0
+
+    @property
+    def _epoch(self) -> int:
+        return self._step // self._plan.steps_per_epoch
+
+    def run(self) -> Iterator[Report]:
+        """Train from where the loop stands."""
+        self._begin()
+        yield self._built()
+        validated, stops = self._validated_epochs(), self._stops()
+        while not self._finished and self._step < self._total:
+            end = next_end(self._plan, self._step, self._total, self._chunk.steps, stops)
+            leave, save = self._train(range(self._step, end))
+            rows = self._finish_epochs()
+            self._judge(rows, validated)
+            yield self._progress(rows)
+            if save or leave:
+                yield self._checkpoint()
+            if leave and not self._finished and self._step < self._total:
+                yield Left(self._step)
+                return
+        yield self._end()
+
+    def state(self) -> State:
+        """All that is needed to go on, on any number of workers; call it on every rank."""
+        arrays = self._adapter.state() | {"loop.losses": self._losses}
+        arrays |= {f"best.{name}": array for name, array in self._memory.best.items()}
+        facts = self._memory.facts()
+        if self._ledger is not None:
+            arrays["loop.ledger"] = self._adapter.all_sum(self._ledger.counts)
+            facts["workers"] = self._ledger.worlds
+        return State(self._step, arrays, facts)
+
+    def restore(self, state: State) -> None:
+        """Go on from `state`."""
+        arrays = dict(state.arrays)
+        groups = ("model.", "optimizer.")
+        self._adapter.restore({n: a for n, a in arrays.items() if n.startswith(groups)})
+        best = {n.removeprefix("best."): a for n, a in arrays.items() if n.startswith("best.")}
+        self._memory.restore(state.facts, best)
+        self._losses = np.array(arrays["loop.losses"], np.float64)
+        self._step = self._saved = state.step
+        if self._ledger is not None and self._adapter.place.rank == 0 and "loop.ledger" in arrays:
+            self._ledger.restore(arrays["loop.ledger"], state.facts.get("workers", []))
+
+    def _begin(self) -> None:
+        self._control.doing("first steps", self._step)
+        self._adapter.train_begin(self._adapter.recipe.epochs, self._epoch)
+        for callback in self._callbacks:
+            callback.on_train_begin(self._adapter.model)
+
+    def _built(self) -> Built:
+        wanted = self._settings.watch and self._adapter.place.rank == 0
+        graph = self._adapter.graph(head(self._dataset.train).inputs) if wanted else None
+        return Built(graph, self._adapter.batch_dependent())
+
+    def _train(self, steps: range) -> tuple[bool, bool]:
+        """Train some steps; return whether all ranks shall leave, and whether they shall save."""
+        if self._clock.chunks:
+            self._control.doing("steps", self._step)
+        started = time.perf_counter()
+        with self._clock.training(steps):
+            shares = self._adapter.train(self._batches.chunk(steps))
+            losses, leave, save, size = self._agree(shares, steps, time.perf_counter() - started)
+        finite = np.isfinite(losses)
+        if not finite.all():
+            raise diverged(steps[int(finite.argmin())] // self._plan.steps_per_epoch + 1)
+        self._losses = np.concatenate([self._losses, losses])
+        self._step, self._chunk.steps = steps.stop, size
+        return leave, save
+
+    def _agree(self, shares: Array, steps: range, seconds: float) -> tuple[Array, bool, bool, int]:
+        """Sum losses over all ranks; with them goes what rank 0 decides, and who was told to leave.
+
+        One reduction for all, so that agreeing costs nothing.
+        """
+        votes = np.zeros(3)
+        votes[0] = self._control.leave or steps.stop == self._settings.limit
+        if self._adapter.place.rank == 0:
+            ended = steps.stop // self._plan.steps_per_epoch > steps.start // (
+                self._plan.steps_per_epoch
+            )
+            votes[1] = self._due.at(steps.stop, ended)
+            votes[2] = self._chunk.learn(len(steps), seconds)
+        sums = self._adapter.all_sum(np.concatenate([shares, votes]))
+        return sums[:-3], bool(sums[-3] > 0), bool(sums[-2] > 0), int(sums[-1])
+
+    def _finish_epochs(self) -> list[Row]:
+        """Rows of the epochs that ended with the last steps."""
+        per_epoch, rows = self._plan.steps_per_epoch, []
+        sizes = np.array([self._plan.batch_size(step) for step in range(per_epoch)])
+        while len(self._losses) >= per_epoch:
+            done, self._losses = self._losses[:per_epoch], self._losses[per_epoch:]
+            epoch = (self._step - len(self._losses)) // per_epoch
+            loss = float((done * sizes).sum() / self._plan.samples)
+            rows.append({"epoch": epoch, "step": epoch * per_epoch, "loss": loss})
+        self._memory.rows += rows
+        return rows
+
+    def _judge(self, rows: list[Row], validated: set[int]) -> None:
+        """Validate the epoch that just ended where that is due, and decide whether to go on."""
+        if not rows or self._losses.size:
+            return
+        row, stop = rows[-1], False
+        if self._epoch in validated:
+            self._validate(row)
+        if self._memory.is_best(row):
+            state = self._adapter.state()
+            self._memory.best = {n: a for n, a in state.items() if n.startswith("model.")}
+        self._control.doing("callbacks", self._step)
+        stop = self._memory.out_of_patience(row)
+        if self._epoch in validated or self._every_epoch:
+            stop = self._adapter.epoch_end(self._epoch, row) or stop
+        if self._callbacks:
+            model = self._adapter.model
+            asked = [bool(each.on_epoch_end(self._epoch, row, model)) for each in self._callbacks]
+            stop = bool(self._adapter.all_sum(np.array([float(any(asked))]))[0] > 0) or stop
+        self._finished = stop
+
+    def _validate(self, row: Row) -> None:
+        tick = functools.partial(self._control.doing, "validation", self._step)
+        row |= evaluate(self._adapter, self._dataset.validation, row["epoch"], tick)
+
+    def _progress(self, rows: list[Row]) -> Progress:
+        loss = float(self._losses[-1]) if self._losses.size else self._memory.rows[-1]["loss"]
+        ledger = []
+        if self._ledger is not None and rows:
+            totals = self._adapter.all_sum(self._ledger.counts)
+            ledger = [self._ledger.close(self._epoch, self._step, totals)]
+        return Progress(
+            step=self._step,
+            steps=self._total,
+            epoch=self._epoch,
+            epochs=self._adapter.recipe.epochs,
+            loss=loss,
+            samples_per_second=self._clock.speed,
+            rows=rows,
+            histograms=self._histograms(rows),
+            ledger=ledger,
+        )
+
+    def _histograms(self, rows: list[Row]) -> dict[str, Array] | None:
+        """Weights for TensorBoard at a validation, but not more often than can be looked at."""
+        if not self._settings.watch or not rows or "val_loss" not in rows[-1]:
+            return None
+        wanted = time.monotonic() - self._drawn > _HISTOGRAM_SECONDS
+        if self._adapter.all_sum(np.array([float(wanted and self._adapter.place.rank == 0)]))[0]:
+            self._drawn = time.monotonic()
+            arrays = self._adapter.state().items()
+            return {n.replace("model.", "weights/", 1): a for n, a in arrays if n[:6] == "model."}
+        return None
+
+    def _checkpoint(self) -> Checkpoint:
+        self._control.doing("saving", self._step)
+        started = time.perf_counter()
+        state = self.state()
+        self._due.saved(time.perf_counter() - started)
+        self._saved = self._step
+        return Checkpoint(state, self._memory.rows[-1] if self._memory.rows else {})
+
+    def _end(self) -> Trained:
+        """Take the best weights where they are kept, and make all that outlives training."""
+        adapter, rows = self._adapter, self._memory.rows
+        self._control.doing("saving", self._step)
+        last = rows[-1]
+        for callback in self._callbacks:
+            callback.on_train_end(last, adapter.model)
+        adapter.train_end(last)
+        if "val_loss" not in last:  # stopped early between two validations
+            self._validate(last)
+        metrics, notes = last, []
+        best = self._memory.best_row
+        if best is not None and self._memory.best:
+            adapter.restore(self._memory.best)
+            metrics = best
+            notes.append(
+                f"kept the weights of epoch {best['epoch']}, the best by {adapter.recipe.keep_best}"
+            )
+        files = adapter.files(head(self._dataset.train).inputs)
+        facts = {"steps": self._step, "epochs": self._epoch, "notes": [*adapter.notes, *notes]}
+        answers = golden(adapter, self._dataset).to_bytes()
+        return Trained(files, answers, metrics, facts | self._clock.facts())
+
+    @property
+    def _every_epoch(self) -> bool:
+        """Whether something has to be done after every single epoch."""
+        return bool(
+            self._adapter.wants_epochs
+            or self._callbacks
+            or self._ledger is not None
+            or "loss" in self._memory.monitored
+        )
+
+    def _validated_epochs(self) -> set[int]:
+        every, epochs = self._adapter.recipe.validate_every, self._adapter.recipe.epochs
+        return {*range(every, epochs + 1, every), epochs}
+
+    def _stops(self) -> set[int]:
+        """Step counts that no chunk may cross."""
+        per_epoch, epochs = self._plan.steps_per_epoch, self._adapter.recipe.epochs
+        every = self._settings.checkpoint_every
+        each = self._every_epoch or every == "epoch"
+        stops = set(range(1, epochs + 1)) if each else self._validated_epochs()
+        steps = {epoch * per_epoch for epoch in stops}
+        if isinstance(every, int):
+            steps |= set(range(every, self._total, every))
+        return steps | ({self._settings.limit} if self._settings.limit else set())

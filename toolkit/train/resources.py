@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from toolkit.errors import ResourceError
 
+Wanted = tuple[int, int] | None
+
 
 @dataclass(frozen=True)
 class Allocation:
@@ -25,7 +27,7 @@ class Allocation:
 
 
 def allocate(
-    wanted: int | None, frameworks: int, cpus: int, gpus: int, global_batch: int
+    wanted: Wanted, frameworks: int, cpus: int, gpus: int, global_batch: int
 ) -> Allocation:
     """Divide `cpus` and `gpus` among the workers of one or two frameworks.
 
@@ -33,7 +35,7 @@ def allocate(
     when every worker of both can have its own.
 
     Args:
-        wanted: workers of one framework, or None for as many as the machines have room for.
+        wanted: least and most workers of one framework, or None for as many as there is room for.
         frameworks: how many frameworks train.
         cpus: CPUs of the whole cluster.
         gpus: GPUs of the whole cluster.
@@ -42,7 +44,9 @@ def allocate(
     Raises:
         ResourceError: more workers than CPUs, or no CPUs at all.
     """
-    workers = wanted or max(1, min(gpus or cpus, cpus, global_batch))
+    room = max(1, min(gpus or cpus, cpus, global_batch))
+    least, most = wanted or (1, room)
+    workers = max(least, min(most, room))
     if not cpus:
         raise ResourceError("the Ray cluster has no CPUs; use --address of another one")
     if workers > cpus:

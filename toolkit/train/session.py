@@ -1,22 +1,32 @@
 """Several frameworks trained side by side, their results written into the run directory."""
 
 import contextlib
-import time
+import functools
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from toolkit.artifacts import Run
 from toolkit.data.load import Dataset
-from toolkit.source import RecipeSource
 from toolkit.train import cluster
-from toolkit.train.events import event_file
+from toolkit.train.checkpoints import Checkpoints
 from toolkit.train.group import WorkerGroup, put
-from toolkit.train.loop import Progress, Trained
-from toolkit.train.resources import Allocation, allocate
+from toolkit.train.record import Record
+from toolkit.train.reports import Built, Left, Progress, Trained
+from toolkit.train.resources import Allocation, Wanted, allocate
+from toolkit.train.supervisor import Attempt, Supervisor
+from toolkit.train.worker import Job
 
-Watch = Callable[[str, Progress], None]
+
+class Watcher(Protocol):
+    """Who is told while frameworks train; called from their threads."""
+
+    def watch(self, framework: str, report: Progress) -> None:
+        """Steps were trained."""
+
+    def event(self, framework: str, message: str, state: str | None = None) -> None:
+        """Something happened; `state` is shown until the framework's next report."""
 
 
 @dataclass(frozen=True)
@@ -25,60 +35,95 @@ class Options:
 
     Attributes:
         frameworks: out of 'tf' and 'torch'.
-        workers: of each framework, or None for as many as there is room for.
+        workers: least and most of each framework, or None for as many as there is room for.
         address: of an existing Ray cluster, or None to start one here.
         verbose: let the workers print instead of writing to log files.
+        max_failures: of each framework, after which training goes on from a checkpoint.
+        checkpoint_every: see `toolkit.train.settings.Settings`.
+        checkpoint_dir: path or URL that the run's checkpoints are kept below, or None for the run
+            directory.
+        keep: how many checkpoints are kept.
+        ledger: count how often each sample is trained.
     """
 
     frameworks: tuple[str, ...]
-    workers: int | None = None
+    workers: Wanted = None
     address: str | None = None
     verbose: bool = False
+    max_failures: int = 3
+    checkpoint_every: str | int = "auto"
+    checkpoint_dir: str | None = None
+    keep: int = 3
+    ledger: bool = False
+
+
+After = Callable[[str, WorkerGroup], None]
 
 
 class Session:
-    """A connected cluster with a worker group a framework."""
+    """A connected cluster with a supervised worker group a framework.
 
-    def __init__(self, options: Options, allocation: Allocation, run: Run) -> None:
-        self.allocation = allocation
+    Attributes:
+        left: step by framework, of those that saved and left because they were asked to.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        share: Callable[[], Allocation],
+        run: Run,
+        dataset: Dataset,
+        checkpoints: Callable[[str], Checkpoints],
+    ) -> None:
         self.run = run
+        self._dataset = dataset
+        self.left: dict[str, int] = {}
+        self._allocation = share()
+        self.side_by_side = self._allocation.side_by_side
         logs = None if options.verbose else run.path / "logs"
-        self.groups = {name: WorkerGroup(name, allocation, logs) for name in options.frameworks}
-        if allocation.side_by_side:
-            for group in self.groups.values():
-                group.start()
+        self._leaving = False
+        self.supervisors = {
+            name: Supervisor(name, share, checkpoints(name), options.max_failures, logs)
+            for name in options.frameworks
+        }
+        if self.side_by_side:
+            for supervisor in self.supervisors.values():
+                supervisor.start()
+
+    @property
+    def workers(self) -> int:
+        """Workers of each framework at the beginning."""
+        return self._allocation.workers
 
     def train(
         self,
-        source: RecipeSource,
-        dataset: Dataset,
-        watch: Watch,
-        after: Callable[[str, WorkerGroup], None] | None = None,
+        jobs: Callable[[str], Job],
+        watcher: Watcher,
+        after: After | None = None,
     ) -> None:
         """Train every framework and write its model, metrics and golden vectors.
 
+        The first Ctrl-C or SIGTERM lets them save and leave, see `left`; the second ends them.
+
         Args:
-            source: the recipe.
-            dataset: its data.
-            watch: called with (framework, progress) from the framework's thread.
+            jobs: what each framework trains.
+            watcher: is told what happens.
             after: called with (framework, group) as soon as that framework is trained, while
                 its workers still run and the other framework may still train.
 
         Raises:
-            WorkerError: a worker failed; the other framework is stopped too.
+            WorkerError: workers failed for good; the other framework is stopped too.
+            KeyboardInterrupt: nothing was trained yet, or this was the second request.
         """
-        shared = put(dataset)
-        parallel = len(self.groups) if self.allocation.side_by_side else 1
-        with ThreadPoolExecutor(parallel) as pool:
+        shared = put(self._dataset)
+        with ThreadPoolExecutor(len(self.supervisors) if self.side_by_side else 1) as pool:
             work = [
-                pool.submit(self._train_one, name, group, (source, shared), watch, after)
-                for name, group in self.groups.items()
+                pool.submit(self._train_one, each, jobs(name), shared, watcher, after)
+                for name, each in self.supervisors.items()
             ]
             try:
-                done, _ = wait(work, return_when=FIRST_EXCEPTION)
-                for future in done:
-                    future.result()
-            except BaseException:  # Ctrl-C too: end the workers, or the threads wait for them
+                self._wait(work, watcher)
+            except BaseException:  # end the workers, or the threads wait for them
                 for future in work:
                     future.cancel()
                 self.close()
@@ -86,64 +131,101 @@ class Session:
 
     def close(self) -> None:
         """End all workers."""
-        for group in self.groups.values():
-            group.close()
+        for supervisor in self.supervisors.values():
+            supervisor.close()
+
+    def _wait(self, work: list["Future[None]"], watcher: Watcher) -> None:
+        waiting = set(work)
+        while waiting:
+            try:
+                done, waiting = wait(waiting, return_when=FIRST_EXCEPTION)
+                for future in done:
+                    future.result()
+            except KeyboardInterrupt:
+                trained = any(each.progressed for each in self.supervisors.values())
+                if self._leaving or not trained:
+                    raise
+                self._leaving = True
+                for name, supervisor in self.supervisors.items():
+                    told = "saving and leaving; once more to leave without saving"
+                    watcher.event(name, told, "saving")
+                    supervisor.leave()
 
     def _train_one(
         self,
-        framework: str,
-        group: WorkerGroup,
-        job: tuple[RecipeSource, Any],
-        watch: Watch,
-        after: Callable[[str, WorkerGroup], None] | None,
+        supervisor: Supervisor,
+        job: Job,
+        dataset: Any,
+        watcher: Watcher,
+        after: After | None,
     ) -> None:
-        if not self.allocation.side_by_side:
-            group.start()
-        rows: list[dict[str, Any]] = []
-        started = time.time()
-        for report in group.train(*job):
-            if isinstance(report, Trained):
-                self._write(framework, report, rows, started)
-            else:
-                fresh = [row | {"time": time.time()} for row in report.rows]
-                self.run.append_metrics(framework, fresh)
-                rows += fresh
-                watch(framework, report)
-        if after is not None:
-            after(framework, group)
-        if not self.allocation.side_by_side:
-            group.close()
+        name = supervisor.framework
+        record = Record(self.run, name)
+        with contextlib.closing(record):
+            for report in supervisor.run(job, dataset):
+                match report:
+                    case Attempt():
+                        record.begin(report)
+                        _tell(watcher, supervisor, report)
+                    case Progress():
+                        record.progress(report)
+                        watcher.watch(name, report)
+                    case Built():
+                        record.built(report)
+                    case Trained():
+                        record.trained(report, supervisor.facts())
+                        if after is not None and not self._leaving:
+                            after(name, supervisor.group)
+                    case Left():
+                        self.left[name] = report.step
+        if not self.side_by_side:
+            supervisor.close()
 
-    def _write(
-        self, framework: str, trained: Trained, rows: list[dict[str, Any]], started: float
-    ) -> None:
-        run = self.run
-        for name, content in trained.files.items():
-            run.write(f"{framework}/{name}", content)
-        run.write(f"{framework}/golden.npz", trained.golden)
-        run.write(
-            f"tensorboard/{framework}/events.out.tfevents.{int(started)}.toolkit",
-            event_file(rows, started),
-        )
-        place = {"world": self.allocation.workers, "threads": self.allocation.threads}
-        run.record_framework(framework, place | dict(trained.facts) | trained.metrics)
+
+def _tell(watcher: Watcher, supervisor: Supervisor, attempt: Attempt) -> None:
+    framework, failed = supervisor.framework, len(supervisor.failures)
+    for note in attempt.notes:
+        watcher.event(framework, note)
+    if attempt.state is not None or attempt.number > 1:
+        step = attempt.state.step if attempt.state else 0
+        plural = "s" if attempt.workers > 1 else ""
+        told = f"going on from step {step} with {attempt.workers} worker{plural}"
+        watcher.event(framework, told, f"restarting, failure {failed}" if failed else "starting")
 
 
 @contextlib.contextmanager
-def session(options: Options, global_batch: int, make_run: Callable[[], Run]) -> Iterator[Session]:
+def session(
+    options: Options,
+    global_batch: int,
+    begin: Callable[[], tuple[Run, Dataset]],
+    checkpoints: Callable[[Run, Dataset, str], Checkpoints],
+) -> Iterator[Session]:
     """Connect to Ray and start a worker group a framework; end them when the block ends.
+
+    Args:
+        options: how to train.
+        global_batch: the recipe's.
+        begin: makes or opens the run directory and reads the data, once Ray is connected.
+        checkpoints: where a run keeps a framework's states.
 
     Raises:
         ResourceError: more workers than CPUs; nothing was started or written.
+        UsageError: another process trains the run.
     """
     count = len(options.frameworks)
     if options.address is None:  # refuse before Ray is started
         allocate(options.workers, count, cluster.local_cpus(), 0, global_batch)
+
+    def share() -> Allocation:
+        return allocate(options.workers, count, *cluster.resources(), global_batch)
+
     with cluster.connect(options.address, options.verbose):
-        cpus, gpus = cluster.resources()
-        allocation = allocate(options.workers, count, cpus, gpus, global_batch)
-        opened = Session(options, allocation, make_run())
-        try:
-            yield opened
-        finally:
-            opened.close()
+        share()
+        run, dataset = begin()
+        keep = functools.partial(checkpoints, run, dataset)
+        with run.locked():
+            opened = Session(options, share, run, dataset, keep)
+            try:
+                yield opened
+            finally:
+                opened.close()

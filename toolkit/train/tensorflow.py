@@ -2,7 +2,7 @@
 
 `model.fit` does not work under MultiWorkerMirroredStrategy in Keras 3 (keras-team/keras#20585), so
 the steps are our own: Keras's model, loss, optimizer and callbacks inside `strategy.run`, many
-steps in one `tf.function`.
+steps in one `tf.function` (see `tensorflow_step`).
 """
 
 import json
@@ -15,32 +15,50 @@ from typing import Any
 import numpy as np
 
 from toolkit.builders import call_keras, keras_model
-from toolkit.recipe import SGD, Adam, Array, PerFramework, Recipe
+from toolkit.recipe import Array
+from toolkit.train import tensorflow_parts as parts
+from toolkit.train import tensorflow_weights as weights_of
 from toolkit.train.adapter import Adapter, Chunk
+from toolkit.train.tensorflow_step import Steps
 
 
 class TensorFlowAdapter(Adapter):
     """MultiWorkerMirroredStrategy over workers, MirroredStrategy over the GPUs of one worker."""
 
-    def start(self, peers: Sequence[str], example: Mapping[str, Array]) -> None:
+    def start(
+        self, peers: Sequence[str], example: Mapping[str, Array], weights: bytes | None = None
+    ) -> None:
         self._join(peers)
         import keras
         import tensorflow as tf
 
         tf.config.threading.set_intra_op_parallelism_threads(self.place.threads)
         tf.config.threading.set_inter_op_parallelism_threads(max(2, self.place.threads))
+        if self.recipe.deterministic:
+            tf.config.experimental.enable_op_determinism()
         self._strategy = _strategy(self.place.world)  # before any op: collectives need it
         keras.utils.set_random_seed(self.recipe.seed)
         with self._strategy.scope():
-            self._model = keras_model(self.recipe, example)
-            self._optimizer = _optimizer(self.recipe)
-            self._optimizer.build(self._model.trainable_variables)
-        self._loss = _loss(self.recipe)
-        self._callbacks = self._callback_list()
-        self._base_rate = float(self._optimizer.learning_rate.numpy())
-        self._steps = self._compile_steps()
-        self._forward = self._compile_forward()
+            self._model = parts.training_model(self.recipe, example)
+            if weights is not None:
+                self.notes.append(weights_of.start_from(self.recipe, self._model, weights))
+            optimizer = parts.optimizer(self.recipe)
+            optimizer.build(self._model.trainable_variables)
+        self._loss = parts.loss(self.recipe)
+        training = parts.Training(self._strategy, self._model, optimizer, self._loss)
+        self._steps = Steps(self.recipe, training, self.place.rank * self.replicas)
+        self._model_state = weights_of.named("model", self._model.variables)
+        self._optimizer_state = weights_of.named("optimizer", optimizer.variables)
+        self._optimizer_state |= self._steps.state
+        self._callbacks = self._callback_list(optimizer)
+        self._example, self._plain, self._plain_is_old = example, None, True
+        self._mixed = self.recipe.precision != "float32"
+        self._forward = self._compile_forward(example)
         self._reduce = self._compile_reduce()
+
+    @property
+    def model(self) -> Any:
+        return self._model
 
     @property
     def replicas(self) -> int:
@@ -49,15 +67,27 @@ class TensorFlowAdapter(Adapter):
     def train(self, chunks: Sequence[Chunk]) -> Array:
         if self._callbacks:
             self._callbacks.on_train_batch_begin(0)
-        parts = [_tensors(chunk) for chunk in chunks]
-        losses = self._steps(_distribute(self._strategy, parts)).numpy()
+        losses = self._steps(chunks)
+        self._plain_is_old = True
         if self._callbacks:
             self._callbacks.on_train_batch_end(0, {"loss": float(losses[-1])})
-        return np.asarray(losses, np.float64)
+        return losses
+
+    def state(self) -> dict[str, Array]:
+        return weights_of.read(self._strategy, self._model_state | self._optimizer_state)
+
+    def restore(self, arrays: Mapping[str, Array]) -> None:
+        variables = dict(self._model_state)
+        if any(name.startswith("optimizer.") for name in arrays):
+            variables |= self._optimizer_state
+        weights_of.write(self._strategy, variables, arrays)
+        self._plain_is_old = True
 
     def predict(self, inputs: Mapping[str, Array]) -> Array:
         import tensorflow as tf
 
+        if self._mixed:
+            self._plain_model()
         tensors = {name: tf.convert_to_tensor(array) for name, array in inputs.items()}
         outputs = self._strategy.experimental_local_results(self._forward(tensors))
         return np.asarray(outputs[0].numpy())
@@ -74,21 +104,26 @@ class TensorFlowAdapter(Adapter):
         return np.asarray(self._reduce(share).numpy())
 
     def files(self, example: Mapping[str, Array]) -> dict[str, bytes]:
-        weights = self._model.get_weights()  # on every rank: it may be a collective
         if self.place.rank:
             return {}
-        model = keras_model(self.recipe, example)  # outside of the strategy: plain variables
-        model.set_weights(weights)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.keras"
-            model.save(path)
+            self._plain_model().save(path)
             return {path.name: path.read_bytes()}
 
-    def train_begin(self, epochs: int) -> None:
+    def graph(self, example: Mapping[str, Array]) -> bytes | None:
+        graph = self._forward.get_concrete_function().graph.as_graph_def()
+        content: bytes = graph.SerializeToString()
+        return content
+
+    def batch_dependent(self) -> list[str]:
+        return parts.batch_dependent(self.recipe, self._model)
+
+    def train_begin(self, epochs: int, epoch: int = 0) -> None:
         if self._callbacks:
             self._callbacks.set_params({"epochs": epochs, "verbose": 0})
             self._callbacks.on_train_begin()
-            self._callbacks.on_epoch_begin(0)
+            self._callbacks.on_epoch_begin(epoch)
 
     def epoch_end(self, epoch: int, logs: Mapping[str, float]) -> bool:
         if not self._callbacks:
@@ -114,68 +149,47 @@ class TensorFlowAdapter(Adapter):
             config = {"cluster": {"worker": list(peers)}, "task": task}
             os.environ["TF_CONFIG"] = json.dumps(config)
 
-    def _callback_list(self) -> Any:
+    def _callback_list(self, optimizer: Any) -> Any:
         if self.recipe.keras_callbacks is None:
             return None
         import keras
 
-        with self._strategy.scope():
-            self._model.compile(optimizer=self._optimizer)  # callbacks look for it on the model
+        with self._strategy.scope():  # callbacks look for the optimizer on the model
+            self._model.compile(optimizer=optimizer, auto_scale_loss=False)
         self._model.stop_training = False
         return keras.callbacks.CallbackList(self.recipe.keras_callbacks(), model=self._model)
 
-    def _compile_steps(self) -> Callable[[Any], Any]:
+    def _plain_model(self) -> Any:
+        """The model as it is exported: float32, outside of the strategy, with today's weights."""
+        if self._plain is None:
+            self._plain = keras_model(self.recipe, self._example)
+        if self._plain_is_old:
+            weights_of.copy(self._model, self._plain, self._strategy)
+            self._plain_is_old = False
+        return self._plain
+
+    def _compile_forward(self, example: Mapping[str, Array]) -> Any:
+        """Inference of any number of samples by what will be exported, in float32."""
         import tensorflow as tf
 
-        strategy = self._strategy
-        step = self._replica_step()
+        plain = self._plain_model() if self._mixed else None
+        signature = {
+            name: tf.TensorSpec([None, *array.shape[1:]], array.dtype)
+            for name, array in example.items()
+        }
 
-        @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
-        def steps(parts: Any) -> Any:
-            count = tf.shape(strategy.experimental_local_results(parts["sizes"])[0])[0]
-            losses = tf.TensorArray(tf.float32, size=count)
-            for index in tf.range(count):
-                loss = strategy.run(step, args=(parts, index))
-                local = tf.add_n(strategy.experimental_local_results(loss))
-                losses = losses.write(index, local)
-            return losses.stack()
-
-        return steps  # type: ignore[no-any-return]
-
-    def _replica_step(self) -> Callable[[Any, Any], Any]:
-        import tensorflow as tf
-
-        model, optimizer, loss_function = self._model, self._optimizer, self._loss
-        replicas, base_rate = self._strategy.num_replicas_in_sync, self._base_rate
-
-        def step(part: Any, index: Any) -> Any:
-            inputs = {name: tensor[index] for name, tensor in part["inputs"].items()}
-            if "factors" in part:
-                optimizer.learning_rate.assign(base_rate * part["factors"][index])
-            with tf.GradientTape() as tape:
-                outputs = call_keras(model, inputs, training=True)
-                losses = loss_function(part["targets"][index], outputs)
-                loss = tf.reduce_sum(losses * part["weights"][index]) / part["sizes"][index]
-                total = loss + (tf.add_n(model.losses) / replicas if model.losses else 0.0)
-            gradients = tape.gradient(total, model.trainable_variables)
-            optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
-            return loss
-
-        return step
-
-    def _compile_forward(self) -> Callable[[Any], Any]:
-        import tensorflow as tf
-
-        @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+        @tf.function(input_signature=[signature], autograph=False)  # type: ignore[untyped-decorator]
         def forward(inputs: Any) -> Any:
+            if plain is not None:
+                return call_keras(plain, inputs, training=False)
             return self._strategy.run(lambda: call_keras(self._model, inputs, training=False))
 
-        return forward  # type: ignore[no-any-return]
+        return forward
 
     def _compile_reduce(self) -> Callable[[Any], Any]:
         import tensorflow as tf
 
-        @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+        @tf.function(reduce_retracing=True, autograph=False)  # type: ignore[untyped-decorator]
         def reduce(value: Any) -> Any:
             share = self._strategy.run(lambda: tf.identity(value))
             return self._strategy.reduce("SUM", share, axis=None)
@@ -191,85 +205,3 @@ def _strategy(world: int) -> Any:
     if len(tf.config.list_logical_devices("GPU")) > 1:
         return tf.distribute.MirroredStrategy()
     return tf.distribute.get_strategy()
-
-
-def _optimizer(recipe: Recipe) -> Any:
-    import keras
-
-    spec = recipe.optimizer
-    if isinstance(spec, PerFramework):
-        assert spec.keras is not None
-        return spec.keras()
-    if isinstance(spec, SGD):
-        return keras.optimizers.SGD(spec.learning_rate, spec.momentum, spec.nesterov)
-    assert isinstance(spec, Adam)
-    make = keras.optimizers.AdamW if spec.weight_decay else keras.optimizers.Adam
-    return make(
-        spec.learning_rate,
-        beta_1=spec.beta_1,
-        beta_2=spec.beta_2,
-        epsilon=spec.epsilon,
-        weight_decay=spec.weight_decay or None,
-    )
-
-
-def _loss(recipe: Recipe) -> Callable[[Any, Any], Any]:
-    """Loss as a function of (targets, outputs) with one value a sample."""
-    import keras
-
-    if isinstance(recipe.loss, PerFramework):
-        assert recipe.loss.keras is not None
-        loss: Callable[[Any, Any], Any] = recipe.loss.keras()
-        return loss
-    match recipe.loss:
-        case "mse":
-            return _mean_over_features(lambda y, out: keras.ops.square(out - y))
-        case "mae":
-            return _mean_over_features(lambda y, out: keras.ops.abs(out - y))
-        case "binary_cross_entropy":
-            return _mean_over_features(
-                lambda y, out: keras.losses.binary_crossentropy(
-                    y[..., None], out[..., None], from_logits=True
-                )
-            )
-        case _:
-            return lambda y, out: keras.losses.sparse_categorical_crossentropy(
-                y, out, from_logits=True
-            )
-
-
-def _mean_over_features(values: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    import keras
-
-    def loss(targets: Any, outputs: Any) -> Any:
-        each = values(targets, outputs)
-        return keras.ops.mean(keras.ops.reshape(each, (keras.ops.shape(each)[0], -1)), axis=1)
-
-    return loss
-
-
-def _tensors(chunk: Chunk) -> dict[str, Any]:
-    import tensorflow as tf
-
-    parts: dict[str, Any] = {
-        "inputs": {name: tf.convert_to_tensor(array) for name, array in chunk.inputs.items()},
-        "targets": tf.convert_to_tensor(chunk.targets),
-        "weights": tf.convert_to_tensor(chunk.weights),
-        "sizes": tf.convert_to_tensor(chunk.sizes),
-    }
-    if chunk.factors is not None:
-        parts["factors"] = tf.convert_to_tensor(chunk.factors)
-    return parts
-
-
-def _distribute(strategy: Any, parts: list[dict[str, Any]]) -> dict[str, Any]:
-    """One dict of per-replica tensors out of one dict a replica."""
-    if len(parts) == 1:
-        return parts[0]
-    import tensorflow as tf
-
-    def merge(*tensors: Any) -> Any:
-        following = iter(tensors)
-        return strategy.experimental_distribute_values_from_function(lambda _: next(following))
-
-    return tf.nest.map_structure(merge, *parts)  # type: ignore[no-any-return]

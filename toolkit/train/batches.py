@@ -1,0 +1,75 @@
+"""The samples of some steps, as a rank's replicas get them."""
+
+import numpy as np
+
+from toolkit.data.load import SampleStore
+from toolkit.data.plan import SamplePlan
+from toolkit.recipe import Array
+from toolkit.train.adapter import Adapter, Chunk
+from toolkit.train.memory import Ledger
+
+_CHUNK_BYTES = 32 * 2**20
+_CHUNK_STEPS = 256
+
+
+class Batches:
+    """This rank's part of the training data, in the order of the sample plan."""
+
+    def __init__(
+        self, adapter: Adapter, samples: SampleStore, plan: SamplePlan, ledger: Ledger | None
+    ) -> None:
+        self._adapter, self._samples, self._plan = adapter, samples, plan
+        self._ledger = ledger
+        self._world = adapter.place.world * adapter.replicas
+
+    @property
+    def most_steps(self) -> int:
+        """Steps of a chunk that fit into memory; the same on all ranks."""
+        shard = -(-self._plan.global_batch // self._world)
+        each = max(1, self._samples.sample_bytes * shard)
+        return max(1, min(_CHUNK_STEPS, _CHUNK_BYTES // each))
+
+    def chunk(self, steps: range) -> list[Chunk]:
+        """Gather the samples of some steps, one chunk a replica of this rank."""
+        first = self._adapter.place.rank * self._adapter.replicas
+        replicas = range(first, first + self._adapter.replicas)
+        return [self._gather(steps, replica) for replica in replicas]
+
+    def _gather(self, steps: range, replica: int) -> Chunk:
+        ids = np.stack(self._shards(steps, replica))
+        if self._ledger is not None:
+            self._ledger.add(ids)
+        empty = ids.shape[1] == 0  # fewer samples than ranks: compute one, count none
+        if empty:
+            ids = np.zeros((len(ids), 1), np.int64)
+        taken = self._samples.take(ids)
+        weights = np.full(ids.shape, 0 if empty else 1, np.float32)
+        if taken.weights is not None:
+            weights *= taken.weights
+        return Chunk(
+            first=steps.start,
+            inputs=taken.inputs,
+            targets=taken.targets,
+            weights=weights,
+            sizes=self._sizes(steps),
+            factors=self._factors(steps),
+        )
+
+    def _shards(self, steps: range, replica: int) -> list[Array]:
+        per_epoch, shards = self._plan.steps_per_epoch, list[Array]()
+        for epoch in range(steps.start // per_epoch, (steps.stop - 1) // per_epoch + 1):
+            start = epoch * per_epoch
+            low, high = max(steps.start - start, 0), min(steps.stop - start, per_epoch)
+            shards += self._plan.shards(epoch, low, high, replica, self._world)
+        return shards
+
+    def _sizes(self, steps: range) -> Array:
+        per_epoch = self._plan.steps_per_epoch
+        return np.array([self._plan.batch_size(step % per_epoch) for step in steps], np.float32)
+
+    def _factors(self, steps: range) -> Array | None:
+        recipe = self._adapter.recipe
+        if recipe.schedule is None:
+            return None
+        total = recipe.epochs * self._plan.steps_per_epoch
+        return np.array([recipe.schedule.factor(step, total) for step in steps], np.float32)

@@ -1,0 +1,266 @@
+"""The training stage: a new run, or an old one that goes on.
+
+Checks everything before anything is started, opens the session, and closes the run's books.
+"""
+
+import platform
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from toolkit.artifacts import Run
+from toolkit.data.load import Dataset, Unread, load
+from toolkit.errors import DataError, NotFoundError, StoppedError, StorageError, UsageError
+from toolkit.recipe import FRAMEWORKS, TITLES, Recipe
+from toolkit.source import RecipeSource
+from toolkit.train import cluster
+from toolkit.train import prove as proofs
+from toolkit.train.checkpoints import Checkpoints, Identity
+from toolkit.train.group import put
+from toolkit.train.record import check_ledger
+from toolkit.train.resources import allocate
+from toolkit.train.session import After, Options, Session, Watcher, session
+from toolkit.train.settings import Settings
+from toolkit.train.storage import Storage
+from toolkit.train.worker import Job
+
+_RECORDED = ("ray", "tensorflow", "keras", "torch", "numpy")
+_KEPT = ("checkpoint_every", "checkpoint_dir", "keep", "ledger")  # options that resuming takes over
+
+
+class Screen(Watcher, Protocol):
+    """Where messages go; `toolkit.console.Screen` is one."""
+
+    def say(self, message: str) -> None:
+        """Print a line."""
+
+    def training(self, frameworks: Sequence[str]) -> AbstractContextManager[None]:
+        """Show progress while the block runs."""
+
+
+class Training:
+    """A run whose session is open."""
+
+    def __init__(
+        self,
+        source: RecipeSource,
+        options: Options,
+        opened: Session,
+        screen: Screen,
+    ) -> None:
+        self.run, self.session = opened.run, opened
+        self._source, self._options, self._screen = source, options, screen
+
+    def train(self, after: After | None = None) -> None:
+        """Train all frameworks to the end.
+
+        Args:
+            after: see `Session.train`.
+
+        Raises:
+            StoppedError: they saved and left because they were asked to.
+            CheckError: the ledger does not show every sample once.
+        """
+        names, screen, run = self._options.frameworks, self._screen, self.run
+        screen.say(_announcement(self._source.load(), names, self.session.workers))
+        with screen.training(names):
+            self.session.train(self._job, screen, after)
+        if left := self.session.left:
+            steps = " and ".join(f"{TITLES[name]} after step {left[name]}" for name in left)
+            raise StoppedError(f"stopped {steps}; go on with: toolkit train --resume {run.name}")
+        run.update(status="trained", error=None)
+        if self._options.ledger:
+            rows, facts = run.rows("ledger"), run.facts["frameworks"]
+            for name in names:
+                screen.say(check_ledger(rows, name, facts[name]["epochs"]))
+
+    def _job(self, framework: str) -> Job:
+        settings = Settings(
+            checkpoint_every=self._options.checkpoint_every, ledger=self._options.ledger
+        )
+        return Job(self._source, settings, _weights(self.run, framework))
+
+
+@contextmanager
+def new(source: RecipeSource, options: Options, root: Path, screen: Screen) -> Iterator[Training]:
+    """Open a session for a run that begins."""
+    recipe = source.load()
+    loaded = load(recipe)
+    weights = {name: _read_weights(source, recipe, name) for name in options.frameworks}
+
+    def begin() -> tuple[Run, Dataset]:
+        dataset = _read(loaded, source, screen)
+        facts = _facts(recipe, dataset) | {"options": _kept(options)}
+        run = Run.create(root, recipe.name, source, facts)
+        for name, content in weights.items():
+            if content is not None:
+                run.write(f"{name}/start_from", content)
+        return run, dataset
+
+    with _open(source, options, begin, screen) as training:
+        yield training
+
+
+@contextmanager
+def again(run: Run, options: Options, screen: Screen) -> Iterator[Training]:
+    """Open a session for a run that goes on.
+
+    Raises:
+        UsageError: nothing is left to train, or the run cannot go on.
+        DataError: the data are not those that the run began with.
+    """
+    facts = run.facts
+    given = facts.get("options")
+    if not given:
+        raise UsageError(f"run {run.name} was made by an older toolkit; train anew")
+    left = tuple(name for name in given["frameworks"] if name not in run.frameworks)
+    if not left:
+        raise UsageError(f"run {run.name} is trained; next: toolkit export --run {run.name}")
+    options = replace(options, frameworks=left, **{name: given[name] for name in _KEPT})
+    source = run.source
+    loaded = load(source.load())
+
+    def begin() -> tuple[Run, Dataset]:
+        dataset = _read(loaded, source, screen)
+        if dataset.sha256 != facts["data"]["sha256"]:
+            raise DataError(
+                f"the data of recipe {facts['recipe']['name']!r} are not those that run "
+                f"{run.name} began with (their SHA-256 differs); restore them, or train anew"
+            )
+        return run, dataset
+
+    with _open(source, options, begin, screen) as training:
+        run.update(status="training", error=None)
+        yield training
+
+
+def prove(
+    source: RecipeSource, options: Options, steps: int, logs: Path | None, screen: Screen
+) -> list[proofs.Proof]:
+    """See `toolkit.pipeline.prove`."""
+    recipe = source.load()
+    loaded = load(recipe)
+    if options.workers is None:
+        options = replace(options, workers=(2, 2))
+    if options.address is None:
+        allocate(options.workers, 1, cluster.local_cpus(), 0, recipe.global_batch)
+    results = []
+    with cluster.connect(options.address, options.verbose):
+        share = allocate(options.workers, 1, *cluster.resources(), recipe.global_batch)
+        if share.workers < 2:
+            raise UsageError("a proof compares one worker with several; use --workers 2 or more")
+        shared = put(_read(loaded, source, screen))
+        for name in options.frameworks:
+            screen.say(f"{TITLES[name]}: {steps} steps on 1 and on {share.workers} workers")
+            job = Job(source, Settings(), _read_weights(source, recipe, name))
+            results.append(proofs.prove(name, job, shared, share, steps, logs))
+    return results
+
+
+@contextmanager
+def _open(
+    source: RecipeSource,
+    options: Options,
+    begin: Callable[[], tuple[Run, Dataset]],
+    screen: Screen,
+) -> Iterator[Training]:
+    recipe = source.load()
+
+    def checkpoints(run: Run, dataset: Dataset, name: str) -> Checkpoints:
+        place = options.checkpoint_dir
+        location = below(place, run.name) if place else str(run.path / "checkpoints")
+        identity = Identity(source.sha256, name, dataset.sha256)
+        storage = Storage.at(below(location, name))
+        return Checkpoints(storage, identity, options.keep, recipe.keep_best)
+
+    with session(options, recipe.global_batch, begin, checkpoints) as opened:
+        try:
+            yield Training(source, options, opened, screen)
+        except BaseException as error:
+            _close_books(opened.run, error)
+            raise
+
+
+def _read(loaded: Dataset | Unread, source: RecipeSource, screen: Screen) -> Dataset:
+    """The data, streams turned into records; Ray is connected."""
+    if isinstance(loaded, Dataset):
+        return loaded
+    screen.say("reading the recipe's streams")
+    return loaded.read(source)
+
+
+def _close_books(run: Run, error: BaseException) -> None:
+    """Record why a training did not come to its end."""
+    status = "stopped" if isinstance(error, StoppedError | KeyboardInterrupt) else "failed"
+    with suppress(StorageError):  # a full disk must not hide what went wrong
+        if run.facts["status"] == "training":
+            run.update(status=status, error=str(error) or type(error).__name__)
+
+
+def below(location: str, name: str) -> str:
+    """A folder in a folder, which may be a path or a URL with a query."""
+    place, question, query = location.partition("?")
+    return f"{place.rstrip('/')}/{name}{question}{query}"
+
+
+def _kept(options: Options) -> dict[str, Any]:
+    return {name: value for name, value in asdict(options).items() if name in _KEPT} | {
+        "frameworks": list(options.frameworks)
+    }
+
+
+def _read_weights(source: RecipeSource, recipe: Recipe, framework: str) -> bytes | None:
+    """The file that a framework's training starts from.
+
+    Raises:
+        NotFoundError: it cannot be read.
+    """
+    name = recipe.weights_file(framework)
+    if name is None:
+        return None
+    path = Path(source.origin).parent / name
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise NotFoundError(
+            f"recipe {recipe.name!r}, field 'start_from': {path} cannot be read: {error.strerror}"
+        ) from error
+
+
+def _weights(run: Run, framework: str) -> bytes | None:
+    path = run.path / framework / "start_from"
+    return path.read_bytes() if path.is_file() else None
+
+
+def _announcement(recipe: Recipe, frameworks: tuple[str, ...], workers: int) -> str:
+    names = " and ".join(TITLES[name] for name in FRAMEWORKS if name in frameworks)
+    each = " each" if len(frameworks) > 1 else ""
+    plural = "s" if workers > 1 else ""
+    return f"training {recipe.name!r} with {names}, {workers} worker{plural}{each}"
+
+
+def _facts(recipe: Recipe, dataset: Dataset) -> dict[str, object]:
+    """What run.json records about how this run came to be."""
+    versions = {name: _version(name) for name in _RECORDED}
+    return {
+        "seed": recipe.seed,
+        "epochs": recipe.epochs,
+        "global_batch": recipe.global_batch,
+        "data": {
+            "sha256": dataset.sha256,
+            "train": len(dataset.train),
+            "validation": len(dataset.validation),
+        },
+        "versions": {"python": platform.python_version()} | versions,
+    }
+
+
+def _version(package: str) -> str | None:
+    from importlib import metadata  # slow to import, and not needed for --help
+
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
