@@ -1,58 +1,25 @@
 """The command line: parse, call the pipeline, print. No logic, and no framework."""
 
-import functools
 import sys
+import tempfile
 import traceback
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from toolkit import __version__, pipeline, source
 from toolkit.artifacts import Run, find_run, list_runs
+from toolkit.cli_options import OneOf, common, run_option, targets_option, training
 from toolkit.console import Screen, print_json
 from toolkit.errors import CheckError, ToolkitError, UsageError, nearest
 from toolkit.export.job import DEFAULT_OPSET, TARGETS
+from toolkit.recipe import TITLES
 from toolkit.train.session import Options
 
 INTERRUPTED = 130
-
-
-class OneOf(click.ParamType[Any]):
-    """One of a few names; an unknown one is answered with the nearest."""
-
-    def __init__(self, *names: str) -> None:
-        self.names = names
-        self.name = "|".join(names)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if value not in self.names:
-            self.fail(f"{value!r} is not known; {nearest(str(value), self.names)}", param, ctx)
-        return str(value)
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        names = (name for name in self.names if name.startswith(incomplete))
-        return [CompletionItem(name) for name in names]
-
-
-class Workers(click.ParamType[Any]):
-    """A number of workers, or 'auto' for None."""
-
-    name = "N|auto"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int | None:
-        if value in ("auto", None):
-            return None
-        if not str(value).isdecimal() or int(value) < 1:
-            self.fail(f"{value!r} is neither a whole number from 1 on nor 'auto'", param, ctx)
-        return int(value)
 
 
 class Commands(click.Group):
@@ -66,63 +33,6 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
 
-def _apply(options: list[Any], function: Callable[..., Any]) -> Callable[..., Any]:
-    return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), function)
-
-
-def common(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Options of every command."""
-    options = [
-        click.option(
-            "--json", "as_json", is_flag=True, help="Print the result as one JSON object."
-        ),
-        click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks."),
-        click.option(
-            "--runs-dir",
-            type=click.Path(path_type=Path, file_okay=False),
-            default=Path("runs"),
-            show_default=True,
-            envvar="TOOLKIT_RUNS_DIR",
-            help="Folder of all runs.",
-        ),
-    ]
-    return _apply(options, function)
-
-
-def training(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Options of the commands that train."""
-    options = [
-        click.argument("recipe", default="linear"),
-        click.option(
-            "--framework",
-            type=OneOf("tf", "torch", "both"),
-            help="Default: all that the recipe has a builder for.",
-        ),
-        click.option(
-            "--workers",
-            type=Workers(),
-            default="auto",
-            show_default=True,
-            help="Ray workers of each framework.",
-        ),
-        click.option("--epochs", type=click.IntRange(min=1), help="Instead of the recipe's."),
-        click.option("--seed", type=click.IntRange(min=0), help="Instead of the recipe's."),
-        click.option("--address", help="HOST:PORT of a Ray cluster, or 'auto' for one that runs."),
-        click.option("-v", "--verbose", is_flag=True, help="Let Ray and the workers print."),
-    ]
-    return _apply(options, function)
-
-
-targets_option = click.option(
-    "--target",
-    "targets",
-    multiple=True,
-    type=OneOf(*TARGETS, "all"),
-    help="Repeatable. Default: all.",
-)
-run_option = click.option("--run", "run_name", metavar="RUN", help="Default: the latest.")
-
-
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="toolkit")
 def cli() -> None:
@@ -134,11 +44,39 @@ def cli() -> None:
 
 @cli.command()
 @training
+@click.option(
+    "--resume",
+    is_flag=False,
+    flag_value="",
+    metavar="[RUN]",
+    help="Go on with a stopped, failed or killed run; default: the latest such.",
+)
+@click.option(
+    "--prove",
+    is_flag=True,
+    help="Train a few steps on one and on several workers, and compare the weights.",
+)
+@click.option(
+    "--steps",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="Steps that --prove trains.",
+)
 @common
-def train(runs_dir: Path, as_json: bool, **given: Any) -> None:
+def train(
+    runs_dir: Path, as_json: bool, resume: str | None, prove: bool, steps: int, **given: Any
+) -> None:
     """Train RECIPE (a name or a .py file) on Ray workers."""
     screen = Screen(quiet=as_json)
-    run = pipeline.train(*_job(given), runs_dir, screen)
+    if prove:
+        _prove(given, steps, screen, as_json)
+        return
+    if resume is None:
+        run = pipeline.train(*_job(given), runs_dir, screen)
+    else:
+        found = find_run(runs_dir, resume or None, unfinished=True)
+        run = pipeline.resume(found, _resuming(given), screen)
     screen.say(f"run {run.path}; next: toolkit export")
     if as_json:
         print_json(_run_json(run))
@@ -250,9 +188,50 @@ def _report(given: list[str], error: ToolkitError, cause: BaseException) -> None
 def _job(given: dict[str, Any]) -> tuple[source.RecipeSource, Options]:
     """The recipe with its overrides, and how to train it."""
     overrides = {name: given[name] for name in ("epochs", "seed") if given[name] is not None}
+    if given["deterministic"]:
+        overrides["deterministic"] = True
     found = source.find(given["recipe"], overrides)
     frameworks = source.select_frameworks(found.load(), given["framework"] or "auto")
-    return found, Options(frameworks, given["workers"], given["address"], given["verbose"])
+    return found, _options(given, frameworks)
+
+
+def _options(given: dict[str, Any], frameworks: tuple[str, ...] = ()) -> Options:
+    own = {field.name for field in fields(Options)} - {"frameworks"}
+    return Options(frameworks, **{name: given[name] for name in own})
+
+
+def _resuming(given: dict[str, Any]) -> Options:
+    """Options of a run that goes on; those that would change what is trained are refused.
+
+    Raises:
+        UsageError: names the option.
+    """
+    context = click.get_current_context()
+    free = {"workers", "address", "max_failures", "verbose", "runs_dir", "as_json", "resume"}
+    for name in given:
+        source = context.get_parameter_source(name)
+        if name not in free and source is click.core.ParameterSource.COMMANDLINE:
+            word = "RECIPE" if name == "recipe" else f"--{name.replace('_', '-')}"
+            raise UsageError(f"{word} cannot be given with --resume: the run's own is used")
+    return _options(given)
+
+
+def _prove(given: dict[str, Any], steps: int, screen: Screen, as_json: bool) -> None:
+    """Compare one worker with several, and print the outcome.
+
+    Raises:
+        CheckError: the weights differ.
+    """
+    found, options = _job(given)
+    with tempfile.TemporaryDirectory() as logs:
+        proofs = pipeline.prove(found, options, steps, Path(logs), screen)
+    screen.proofs(proofs)
+    if as_json:
+        rows = [asdict(proof) | {"passed": proof.passed} for proof in proofs]
+        print_json({"passed": all(proof.passed for proof in proofs), "proofs": rows})
+    failed = [TITLES[proof.framework] for proof in proofs if not proof.passed]
+    if failed:
+        raise CheckError(f"the number of workers changes what {' and '.join(failed)} trains")
 
 
 def _targets(targets: Sequence[str]) -> tuple[str, ...]:

@@ -4,41 +4,22 @@ import contextlib
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from toolkit.artifacts import Check, Export, Run
 from toolkit.errors import ToolkitError
+from toolkit.progress import Display, Report, display
 from toolkit.recipe import TITLES
+from toolkit.train.prove import Proof
 
 if TYPE_CHECKING:  # rich's parts are imported where they are used: --help needs none
-    from rich.progress import Progress, TaskID
     from rich.table import Table
 
-
-class Report(Protocol):
-    """What the training loop tells while it runs."""
-
-    @property
-    def step(self) -> int:
-        """Optimizer steps done."""
-
-    @property
-    def steps(self) -> int:
-        """Optimizer steps in all."""
-
-    @property
-    def epoch(self) -> int:
-        """Epochs finished."""
-
-    @property
-    def loss(self) -> float:
-        """The latest loss."""
-
-    @property
-    def samples_per_second(self) -> float:
-        """Over all workers."""
+_NUMERIC = frozenset(
+    ("batch", "size", "seconds", "probe", "error", "kept", "exports", "steps", "difference")
+)
 
 
 class Screen:
@@ -51,8 +32,7 @@ class Screen:
     def __init__(self, *, quiet: bool = False) -> None:
         self._messages = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
         self._results = Console(quiet=quiet, highlight=False, width=_width())
-        self._progress: Progress | None = None
-        self._tasks: dict[str, TaskID] = {}
+        self._display = Display()
 
     def say(self, message: str) -> None:
         """Print a line about what happens."""
@@ -60,38 +40,28 @@ class Screen:
 
     @contextlib.contextmanager
     def training(self, frameworks: Sequence[str]) -> Iterator[None]:
-        """Show a live bar a framework while the block runs; nothing where stderr is no terminal."""
-        from rich.progress import (
-            BarColumn,
-            Progress,
-            SpinnerColumn,
-            TextColumn,
-            TimeRemainingColumn,
-        )
-
-        columns = (
-            SpinnerColumn(),
-            TextColumn("{task.description:<10}"),
-            BarColumn(),
-            TextColumn("{task.fields[status]}"),
-            TimeRemainingColumn(),
-        )
-        live = self._messages.is_terminal and not self._messages.quiet
-        with Progress(*columns, console=self._messages, transient=True, disable=not live) as bars:
-            self._progress = bars
-            for name in frameworks:
-                self._tasks[name] = bars.add_task(TITLES[name], total=None, status="starting")
-            yield
-        self._progress = None
+        """Show how training goes while the block runs: bars on a terminal, lines in a log."""
+        with display(self._messages, frameworks) as self._display:
+            try:
+                yield
+            finally:
+                self._display = Display()
 
     def watch(self, framework: str, report: Report) -> None:
-        """Advance a framework's bar."""
-        if self._progress is None:
-            return
-        status = f"epoch {report.epoch}  loss {report.loss:.4g}  {report.samples_per_second:,.0f}/s"
-        self._progress.update(
-            self._tasks[framework], total=report.steps, completed=report.step, status=status
-        )
+        """Show a framework's progress."""
+        self._display.watch(framework, report)
+
+    def event(self, framework: str, message: str, state: str | None = None) -> None:
+        """Print a line about a framework, above the bars.
+
+        Args:
+            framework: out of 'tf' and 'torch'.
+            message: what happened and what comes next.
+            state: a few words for the framework's bar until its next report, or None.
+        """
+        self.say(f"{TITLES[framework]}: {message}")
+        if state is not None:
+            self._display.state(framework, state)
 
     def trained(self, run: Run) -> None:
         """Say how training went, a line a framework."""
@@ -140,6 +110,24 @@ class Screen:
                     style="red",
                     markup=False,
                 )
+
+    def proofs(self, proofs: Sequence[Proof]) -> None:
+        """Print how far one and several workers differ, and known causes."""
+        table = _table("framework", "workers", "steps", "difference", "at", "result")
+        for proof in proofs:
+            table.add_row(
+                TITLES[proof.framework],
+                f"1 and {proof.workers}",
+                str(proof.steps),
+                f"{proof.difference:.1e}",
+                proof.where or "-",
+                "[green]equal[/]" if proof.passed else "[red]DIFFERENT[/]",
+            )
+        self._results.print(table)
+        for proof in proofs:
+            for cause in proof.causes:
+                told = f"{TITLES[proof.framework]}, a known cause: {cause}"
+                self._results.print(told, style="dim" if proof.passed else "red", markup=False)
 
     def runs(self, runs: Sequence[Run]) -> None:
         """Print a row a run, the latest last."""
@@ -200,7 +188,7 @@ def _table(*columns: str) -> "Table":
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        numeric = column in ("batch", "size", "seconds", "probe", "error", "kept", "exports")
+        numeric = column in _NUMERIC
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     return table
 

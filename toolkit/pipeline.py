@@ -6,27 +6,22 @@ Each stage can be used alone: it takes a run directory and adds to it. `run_all`
 go and exports in the workers that trained, which have the framework loaded already.
 """
 
-import platform
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from pathlib import Path
 
 from toolkit.artifacts import Check, Export, Run
 from toolkit.console import Screen
-from toolkit.data.load import Dataset, load
-from toolkit.errors import StorageError, UsageError
+from toolkit.errors import UsageError
 from toolkit.export.job import DEFAULT_OPSET
 from toolkit.export.stage import export as export_stage
 from toolkit.hosts import ChildProcesses, Host
-from toolkit.recipe import TITLES, Recipe
+from toolkit.recipe import TITLES
 from toolkit.source import RecipeSource
+from toolkit.train import training
 from toolkit.train.group import WorkerGroup
-from toolkit.train.session import Options, Session, session
+from toolkit.train.prove import Proof
+from toolkit.train.session import Options, Session
 from toolkit.verify.stage import verify as verify_stage
-
-_RECORDED = ("ray", "tensorflow", "keras", "torch", "numpy")
-
-After = Callable[[Run, str, WorkerGroup], None]
 
 
 def train(source: RecipeSource, options: Options, root: Path, screen: Screen) -> Run:
@@ -34,18 +29,48 @@ def train(source: RecipeSource, options: Options, root: Path, screen: Screen) ->
 
     Args:
         source: the recipe.
-        options: frameworks ('auto' and 'both' resolved), workers, cluster.
+        options: frameworks ('auto' and 'both' resolved), workers, cluster, checkpoints.
         root: folder of all runs.
         screen: where progress is shown.
 
     Raises:
         UsageError: recipe, data or resources do not fit; nothing was started or written.
-        WorkerError: a worker failed; the run directory keeps its logs, with status 'failed'.
+        WorkerError: workers failed for good; the run directory keeps logs and checkpoints.
+        StoppedError: Ctrl-C or SIGTERM; `resume` goes on.
     """
-    with _training(source, options, root, screen) as (run, _, train_now):
-        train_now(None)
+    with training.new(source, options, root, screen) as job:
+        job.train()
+    screen.trained(job.run)
+    return job.run
+
+
+def resume(run: Run, options: Options, screen: Screen) -> Run:
+    """Go on with a training that was stopped, failed or killed, from its newest checkpoint.
+
+    Args:
+        run: its directory.
+        options: only workers, address, verbosity and failures count; the rest is the run's.
+        screen: where progress is shown.
+
+    Raises:
+        UsageError: the run is complete, is being trained, or its data or recipe changed.
+    """
+    with training.again(run, options, screen) as job:
+        job.train()
     screen.trained(run)
     return run
+
+
+def prove(
+    source: RecipeSource, options: Options, steps: int, logs: Path | None, screen: Screen
+) -> list[Proof]:
+    """Train `steps` steps with one and with several workers, for each framework; compare.
+
+    Raises:
+        UsageError: recipe, data or resources do not fit.
+        WorkerError: a worker failed.
+    """
+    return training.prove(source, options, steps, logs, screen)
 
 
 def export(
@@ -82,79 +107,21 @@ def run_all(
     Raises:
         ToolkitError: as `train`, `export` and `verify` do.
     """
-    with _training(source, options, root, screen) as (run, opened, train_now):
-        train_now(lambda run, name, group: _export_in(run, name, group, targets))
+    with training.new(source, options, root, screen) as job:
+        run = job.run
+
+        def export_in(name: str, group: WorkerGroup) -> None:
+            export_stage(run, targets, [name], lambda _: group)
+
+        job.train(export_in)
         screen.trained(run)
         screen.exports(run.exports)
         with ChildProcesses() as children:
-            checks = verify_stage(run, children, _tensorflow_host(opened, children))
+            checks = verify_stage(run, children, _tensorflow_host(job.session, children))
     return run, checks
-
-
-def _export_in(run: Run, framework: str, group: WorkerGroup, targets: Sequence[str]) -> None:
-    export_stage(run, targets, [framework], lambda _: group)
 
 
 def _tensorflow_host(opened: Session, children: Host) -> Host:
     """The TensorFlow workers where they still run, otherwise child processes."""
-    group = opened.groups.get("tf")
-    return group if group is not None and opened.allocation.side_by_side else children
-
-
-@contextmanager
-def _training(
-    source: RecipeSource, options: Options, root: Path, screen: Screen
-) -> Iterator[tuple[Run, Session, Callable[[After | None], None]]]:
-    """Check everything, connect to Ray, and offer a function that trains."""
-    recipe = source.load()
-    dataset = load(recipe)
-
-    def make_run() -> Run:
-        return Run.create(root, recipe.name, source, _facts(recipe, dataset))
-
-    with session(options, recipe.global_batch, make_run) as opened:
-        run = opened.run
-
-        def train_now(after: After | None) -> None:
-            workers, count = opened.allocation.workers, len(options.frameworks)
-            names = " and ".join(TITLES[name] for name in options.frameworks)
-            each = " each" if count > 1 else ""
-            plural = "s" if workers > 1 else ""
-            screen.say(f"training {recipe.name!r} with {names}, {workers} worker{plural}{each}")
-            hook = None if after is None else (lambda name, group: after(run, name, group))
-            with screen.training(options.frameworks):
-                opened.train(source, dataset, screen.watch, hook)
-            run.update(status="trained")
-
-        try:
-            yield run, opened, train_now
-        except BaseException as error:
-            with suppress(StorageError):  # a full disk must not hide what went wrong
-                if run.facts["status"] == "training":
-                    run.update(status="failed", error=str(error) or type(error).__name__)
-            raise
-
-
-def _facts(recipe: Recipe, dataset: Dataset) -> dict[str, object]:
-    """What run.json records about how this run came to be."""
-    versions = {name: _version(name) for name in _RECORDED}
-    return {
-        "seed": recipe.seed,
-        "epochs": recipe.epochs,
-        "global_batch": recipe.global_batch,
-        "data": {
-            "sha256": dataset.sha256,
-            "train": len(dataset.train),
-            "validation": len(dataset.validation),
-        },
-        "versions": {"python": platform.python_version()} | versions,
-    }
-
-
-def _version(package: str) -> str | None:
-    from importlib import metadata  # slow to import, and not needed for --help
-
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
+    supervisor = opened.supervisors.get("tf")
+    return supervisor.group if supervisor is not None and opened.side_by_side else children

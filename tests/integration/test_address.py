@@ -1,59 +1,89 @@
-"""Training on a Ray cluster that is already there."""
+"""Training on a Ray cluster that is already there, its workers on several nodes."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.cluster_of_nodes import ENVIRONMENT, Node, RayNodes, namespaces_allowed
 from tests.conftest import run_toolkit
 from toolkit.artifacts import list_runs
 
-ENVIRONMENT = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[RayNodes]:
+    """Two nodes of one CPU, with networks of their own where that is allowed."""
+    with RayNodes(1, cpus=1, namespaces=namespaces_allowed()) as cluster:
+        yield cluster
 
 
-@pytest.fixture
-def address():
-    """Head of a cluster of one node, started the way a user starts it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    ray = Path(sys.executable).with_name("ray")
-    head = subprocess.Popen(
+def workers(node: Node) -> list[int]:
+    """The node's training processes."""
+    found = []
+    for process in node.processes():
+        line = Path(f"/proc/{process}/cmdline")
+        if line.exists() and line.read_text(errors="replace").startswith("ray::Worker"):
+            found.append(process)
+    return found
+
+
+@pytest.mark.parametrize("framework", ["tf", "torch"])
+def test_a_recipe_trains_across_nodes(nodes: RayNodes, framework: str, tmp_path: Path) -> None:
+    """One framework needs both CPUs, so that each node gets a worker."""
+    command = subprocess.Popen(
         [
-            *(ray, "start", "--head", "--block", f"--port={port}", "--num-cpus=2"),
-            *("--node-ip-address=127.0.0.1", "--include-dashboard=false"),
+            *(sys.executable, "-m", "toolkit", "train", "linear", "--framework", framework),
+            *("--workers", "2", "--address", nodes.address, "--runs-dir", str(tmp_path)),
         ],
         env=os.environ | ENVIRONMENT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
     )
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        with socket.socket() as client:
-            if client.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        time.sleep(0.2)
-    yield f"127.0.0.1:{port}"
-    head.terminate()
-    head.wait(60)
+    seen: set[int] = set()
+    while command.poll() is None:
+        seen |= {node.number for node in nodes.nodes if len(workers(node)) == 1}
+        time.sleep(0.1)
+    assert command.returncode == 0, command.communicate()[1]
+    assert seen == {0, 1}
+    (run,) = list_runs(tmp_path)
+    facts = run.facts["frameworks"][framework]
+    assert facts["world"] == 2
+    assert facts["val_loss"] < 1e-6
+    assert (run.path / "logs" / f"{framework}-rank1.log").is_file()  # nodes share this disk
 
 
-def test_a_recipe_trains_on_an_existing_cluster(address: str, tmp_path: Path) -> None:
-    arguments = ("train", "linear", "--framework", "torch", "--workers", "2")
+def test_both_frameworks_share_a_cluster(nodes: RayNodes, tmp_path: Path) -> None:
     result = run_toolkit(
-        *arguments, "--address", address, "--runs-dir", tmp_path, "--json", **ENVIRONMENT
+        *("train", "linear", "--framework", "both", "--workers", "2"),
+        *("--address", nodes.address, "--runs-dir", tmp_path, "--json"),
+        **ENVIRONMENT,
     )
     assert result.code == 0, result.err
-    assert result.json["frameworks"]["torch"]["world"] == 2
-    (run,) = list_runs(tmp_path)
-    assert run.facts["status"] == "trained"
+    frameworks = result.json["frameworks"]
+    assert {name: facts["world"] for name, facts in frameworks.items()} == {"tf": 2, "torch": 2}
+    assert not any(workers(node) for node in nodes.nodes)
 
-    too_many = run_toolkit(
-        *arguments[:-1], "9", "--address", address, "--runs-dir", tmp_path, **ENVIRONMENT
+
+def test_more_workers_than_the_cluster_has_cpus_are_refused(
+    nodes: RayNodes, tmp_path: Path
+) -> None:
+    result = run_toolkit(
+        *("train", "linear", "--framework", "torch", "--workers", "9"),
+        *("--address", nodes.address, "--runs-dir", tmp_path),
+        **ENVIRONMENT,
     )
-    assert too_many.code == 2
-    assert "there are 2" in too_many.err
+    assert result.code == 2
+    assert "there are 2" in result.err
+    assert list_runs(tmp_path) == []
+
+
+def test_nothing_at_the_address_is_told_at_once(tmp_path: Path) -> None:
+    begun = time.monotonic()
+    result = run_toolkit("train", "--address", "127.0.0.1:1", "--runs-dir", tmp_path)
+    assert result.code == 2
+    assert "nothing answers at 127.0.0.1:1" in result.err
+    assert time.monotonic() - begun < 20
