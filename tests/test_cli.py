@@ -91,7 +91,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path) -> None:
 def test_a_full_disk_is_reported_and_nothing_is_half_written(linear_copy: Path, tmp_path) -> None:
     small = tmp_path / "small"
     small.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(small)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(small)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("needs the right to mount a small file system")
     try:

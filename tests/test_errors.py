@@ -18,6 +18,7 @@ CODES = {
     "ResourceError": 2,
     "CheckError": 1,
     "WorkerError": 3,
+    "StoppedError": 130,
     "ConversionError": 3,
     "StorageError": 3,
 }

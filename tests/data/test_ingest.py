@@ -4,6 +4,8 @@ import os
 import pickle
 import shutil
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -144,14 +146,11 @@ def test_images_in_class_folders(ray_cluster, tmp_path, recipe_file, cache_dir):
             expected.append((pixels.tolist(), number))
     body = "from toolkit.data.images import image_folder\n"
     body += "return image_folder(HERE / 'images', size=(6, 5))"
-    source = recipe_file(body, validation="Stream(read)", train="Stream(read)")
-    dataset = load(source.load()).read(source)
-    taken = dataset.validation.take(np.arange(12))
-    assert taken.inputs["input"].dtype == np.uint8
-    assert taken.inputs["input"].tolist() == [pixels for pixels, _ in expected]
-    assert taken.targets.ravel().tolist() == [number for _, number in expected]
-    folders = {place.folder for place in dataset.places}
-    assert len(folders) == 1, "equal content is kept once"
+    source = recipe_file(body)
+    records = Records(ingest.materialise(source, "train").folder)
+    assert records["x"].dtype == np.uint8
+    assert records["x"].tolist() == [pixels for pixels, _ in expected]
+    assert records["y"].tolist() == [number for _, number in expected]
 
 
 def test_a_folder_without_classes_is_refused(tmp_path):
@@ -238,7 +237,6 @@ def test_bad_ray_data_are_refused(ray_cluster, tmp_path, recipe_file, cache_dir)
     pa.parquet.write_table(table, tmp_path / "ragged.parquet")
     read = RAY + "read_parquet(str(HERE / {!r}))"
     refused(read.format("good"), "no column 'z'; there is: name, x, y", stream="target='z'")
-    refused(read.format("good"), "'name': sample 0 is str", stream="inputs='name'")
     refused(read.format("ragged.parquet"), r"column 'x': sample 6 has shape \(2,\)")
     refused(read.format("nowhere"), r"reading failed: FileNotFoundError: .*nowhere")
     broken = f"{RAY}range(9).map(lambda row: {{'x': 1 // (row['id'] - 4), 'y': 1}})"
@@ -266,9 +264,6 @@ def test_a_dying_reader_is_an_error(ray_cluster, recipe_file, cache_dir):
 
 
 def test_no_framework_reaches_the_driver_or_later_workers(ray_cluster, recipe_file, cache_dir):
-    import subprocess
-    import sys
-
     import ray
 
     source = recipe_file(TF)
@@ -287,14 +282,12 @@ def test_no_framework_reaches_the_driver_or_later_workers(ray_cluster, recipe_fi
 
 
 # Stream.files
-KEPT = """
-Kept(read, files=HERE / 'parquet')
-"""
+KEPT = "Kept(read, files=HERE / 'parquet')"
 COUNTED = """
-import ray.data
+import pyarrow.parquet
 with (HERE / "reads").open("a") as file:
     file.write("x")
-return ray.data.read_parquet(str(HERE / "parquet"))
+return pyarrow.parquet.read_table(HERE / "parquet").to_pylist()
 """
 
 
@@ -303,22 +296,21 @@ def reads(tmp_path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def test_a_stream_with_known_files_is_read_again_only_when_they_change(
-    ray_cluster, tmp_path, recipe_file, cache_dir
-):
+def test_a_stream_with_known_files_is_read_again_only_when_they_change(tmp_path, recipe_file):
+    def read(body):
+        return ingest.read(recipe_file(body, train=KEPT), "train", tmp_path / "cache")
+
     write_parquet(tmp_path / "parquet")
-    source = recipe_file(COUNTED, train=KEPT.strip())
-    first = ingest.materialise(source, "train").folder
-    assert ingest.materialise(source, "train").folder == first
+    first = read(COUNTED)
+    assert read(COUNTED) == first
     assert reads(tmp_path) == 1
     shutil.rmtree(tmp_path / "parquet")
     write_parquet(tmp_path / "parquet", 2 * X)
-    second = ingest.materialise(source, "train").folder
+    second = read(COUNTED)
     assert reads(tmp_path) == 2
     assert Records(second)["x"].tolist() == (2 * X).tolist()
     assert Records(first)["x"].tolist() == X.tolist()
-    recipe_file(COUNTED + "# changed", train=KEPT.strip())
-    ingest.materialise(recipe_file(COUNTED + "# changed", train=KEPT.strip()), "train")
+    assert read(COUNTED + "# changed") == second
     assert reads(tmp_path) == 3
 
 
@@ -333,19 +325,19 @@ def flip(folder):
 
 
 @pytest.mark.parametrize("damage", [truncate, flip, lambda f: (f / "meta.json").unlink()])
-def test_damaged_records_are_made_anew(ray_cluster, tmp_path, recipe_file, cache_dir, damage):
+def test_damaged_records_are_made_anew(tmp_path, recipe_file, damage):
     write_parquet(tmp_path / "parquet")
-    source = recipe_file(COUNTED, train=KEPT.strip())
-    folder = ingest.materialise(source, "train").folder
+    source = recipe_file(COUNTED, train=KEPT)
+    folder = ingest.read(source, "train", tmp_path / "cache")
     damage(folder)
-    assert ingest.materialise(source, "train").folder == folder
+    assert ingest.read(source, "train", tmp_path / "cache") == folder
     assert Records(folder)["x"].tolist() == X.tolist()
     assert reads(tmp_path) == 2
 
 
 def test_files_that_are_not_there_are_refused(refused):
     match = r"'files' names .*parquet'.*cannot be read"
-    refused("return []", train=KEPT.strip(), match=match)
+    refused("return []", train=KEPT, match=match)
 
 
 def test_without_known_files_a_stream_is_read_each_time(tmp_path, recipe_file):
@@ -367,6 +359,37 @@ def test_a_cache_that_cannot_be_written_is_a_storage_error(tmp_path, recipe_file
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match=r"file.*TOOLKIT_CACHE_DIR"):
         ingest.read(recipe_file("return [(1.0, 2.0)]"), "train", tmp_path / "file")
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from toolkit import source
+from toolkit.data import ingest
+print(ingest.read(source.find(sys.argv[1]), "train", Path(sys.argv[2])))
+"""
+
+
+def test_two_processes_at_once_make_the_same_records(tmp_path, recipe_file):
+    body = "import time\nreturn ((time.sleep(0.01), (X[i % 10], i))[1] for i in range(100))"
+    source, root = recipe_file(body), tmp_path / "cache"
+    command = [sys.executable, "-c", WRITER, source.origin, str(root)]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    told = {process.communicate(timeout=120)[0].strip() for process in both}
+    assert [process.returncode for process in both] == [0, 0]
+    assert len(told) == 1
+    assert Records(Path(told.pop()))["y"].tolist() == list(range(100))
+    assert list((root / "writing").iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_deleted_by_the_next(tmp_path, recipe_file):
+    root = tmp_path / "cache"
+    source = recipe_file("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+    command = [sys.executable, "-c", WRITER, source.origin, str(root)]
+    assert subprocess.run(command, check=False).returncode == -9
+    assert len(list((root / "writing").iterdir())) == 2
+    ingest.read(recipe_file("return [(1.0, 2.0)]"), "train", root)
+    assert list((root / "writing").iterdir()) == []
 
 
 def test_records_are_copied_to_a_machine_that_lacks_them(

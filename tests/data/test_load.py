@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from toolkit import Data, PerFramework, Probe, Recipe, Split
-from toolkit.data.load import Samples, load, preprocess, probe_inputs
+from toolkit import Data, PerFramework, Probe, Recipe, Split, Stream
+from toolkit.data import ingest
+from toolkit.data.copies import Place
+from toolkit.data.load import Samples, Unread, load, preprocess, probe_inputs
 from toolkit.errors import DataError
 
 X = np.array([[1.0], [2.0], [3.0]], np.float32)
@@ -239,3 +241,145 @@ def test_the_hash_tells_whether_data_changed():
     assert len(set(hashes)) == len(hashes)
     same = recipe(Split(X.copy().tolist(), X[::1].astype(np.float64)), loss=loss, seed=9)
     assert load(same).sha256 == hashes[0]
+
+
+CLASSES = np.array([0, 2, 1])
+
+
+def test_weights_are_carried_and_multiplied_with_those_of_the_classes():
+    split = Split(X, CLASSES, weights=[1.0, 0.5, 3.0])
+    fields = {"loss": "cross_entropy", "class_weights": {2: 4.0, 0: 10.0}}
+    plain = load(recipe(split, loss="cross_entropy"))
+    assert plain.train.weights.dtype == np.float32
+    assert plain.train.weights.tolist() == [1.0, 0.5, 3.0]
+    both = load(recipe(split, **fields))
+    assert both.train.weights.tolist() == [10.0, 2.0, 3.0]
+    assert both.validation.weights.tolist() == [1.0, 0.5, 3.0], "validation counts all alike"
+    assert both.train.take(np.array([[2, 0]])).weights.tolist() == [[3.0, 10.0]]
+    only = load(recipe(Split(X, CLASSES), **fields))
+    assert only.train.weights.tolist() == [10.0, 4.0, 1.0]
+    assert only.validation.weights is None
+    assert load(recipe(Split(X, X))).train.weights is None
+    assert plain.sha256 != load(recipe(Split(X, CLASSES), loss="cross_entropy")).sha256
+
+
+@pytest.mark.parametrize(
+    ("weights", "match"),
+    [
+        ([1.0, 2.0], "there are 2 weights, but 3 targets"),
+        ([1.0, -0.5, 1.0], r"-0\.5 is below 0"),
+        ([0.0, 0.0, 0.0], "all are 0"),
+        ([1.0, np.nan, 1.0], "sample 1 holds NaN"),
+        ([[1.0], [1.0], [1.0]], r"one number a sample, shape \[n\], not \(3, 1\)"),
+        (["a", "b", "c"], "needs numbers"),
+    ],
+)
+def test_bad_weights_are_refused(weights, match):
+    message = refused(Split(X, X, weights), Split(X, X), match=match)
+    assert "split 'train'" in message
+    assert "weights" in message
+
+
+def test_class_weights_that_leave_nothing_are_refused():
+    split = Split(X, np.array([1, 1, 1]))
+    fields = {"loss": "cross_entropy", "class_weights": {1: 0.0}}
+    refused(split, match="weights: all are 0", **fields)
+
+
+@pytest.mark.parametrize(
+    ("stream", "match"),
+    [
+        (Stream("data.csv"), "Stream.read must be a function, not 'data.csv'"),
+        (Stream(list, inputs={"a": 3}), "columns must be texts, not 3"),
+        (Stream(list, target=0), "columns must be texts, not 0"),
+        (Stream(list, inputs={}), "has no inputs"),
+    ],
+)
+def test_a_wrong_stream_is_refused_before_anything_is_started(stream, match):
+    refused(stream, Split(X, X), match=match)
+    refused(Split(X, X), stream, match=match)
+
+
+def test_a_stream_waits_but_arrays_beside_it_are_checked_at_once():
+    assert isinstance(load(recipe(Stream(list), Split(X, X))), Unread)
+    refused(Stream(list), Split(X, X[:2]), match="split 'validation': input 'input' has 3")
+
+
+STREAMS = {
+    "train": "Stream(read, inputs={'a': 'p', 'b': 'q'}, weight='w'), Split({'b': B, 'a': A}, C)",
+    "validation": "Split({'a': A, 'b': B}, C), Stream(read, inputs={'b': 'q', 'a': 'p'})",
+}
+
+
+@pytest.mark.parametrize("streamed", STREAMS)
+def test_a_streamed_split_equals_one_in_memory(tmp_path, monkeypatch, streamed):
+    """Read in this process: `test_ingest` reads through Ray."""
+    from toolkit import source
+
+    text = f"""
+import numpy as np
+from toolkit import Data, Probe, Recipe, Split, Stream
+A = np.arange(14, dtype=np.uint8).reshape(7, 2)
+B = np.arange(7) / 8
+C = np.arange(7) % 3
+W = np.arange(7) / 2
+def read():
+    return [dict(p=a, q=b, y=c, w=w) for a, b, c, w in zip(A, B, C, W)]
+def data():
+    return Data(Split({{'a': A, 'b': B}}, C, W), Split({{'b': B, 'a': A}}, C))
+def streamed():
+    return Data({STREAMS[streamed]})
+recipe = Recipe("job", KIND, torch=object, loss="cross_entropy", class_weights={{2: 5.0}},
+    preprocessing={{"a": [dict(step="scale", factor=0.5)]}}, probe=Probe(dict(a=[4, 2], b=1.5), 1))
+"""
+    files = {}
+    for kind in ("data", "streamed"):
+        path = tmp_path / f"{kind}.py"
+        path.write_text(text.replace("KIND", kind))
+        files[kind] = source.find(str(path))
+    monkeypatch.setattr(
+        ingest, "materialise", lambda s, split: Place(ingest.read(s, split, tmp_path / "c"), "n")
+    )
+    wanted = load(files["data"].load())
+    got = load(files["streamed"].load()).read(files["streamed"])
+    ids = np.array([[6, 0], [3, 3], [5, 2]])
+    for one, other in ((wanted.train, got.train), (wanted.validation, got.validation)):
+        assert (len(one), one.classes(), one.sample_bytes) == (7, 3, other.sample_bytes)
+        for left, right in (
+            (one.take(ids), other.take(ids)),
+            (one.take(slice(2, 5)), other.take(slice(2, 5))),
+            (Samples(one.example(), CLASSES), Samples(other.example(), CLASSES)),
+        ):
+            assert list(left.inputs) == list(right.inputs) == ["a", "b"]
+            for name in left.inputs:
+                assert left.inputs[name].dtype == right.inputs[name].dtype
+                assert left.inputs[name].tolist() == right.inputs[name].tolist()
+            assert left.targets.dtype == right.targets.dtype
+            assert left.targets.tolist() == right.targets.tolist()
+            if streamed == "train" or one is wanted.validation:
+                assert (left.weights is None) == (right.weights is None)
+                if left.weights is not None:
+                    assert left.weights.tolist() == right.weights.tolist()
+    assert list(got.raw) == ["a", "b"]
+    assert got.raw["a"][ids].tolist() == wanted.raw["a"][ids].tolist()
+    assert got.raw["b"][ids].tolist() == wanted.raw["b"][ids].tolist()
+    assert {name: a.tolist() for name, a in got.probe.items()} == {"a": [[2.0, 1.0]], "b": [[1.5]]}
+    assert got.sha256 == load(files["streamed"].load()).read(files["streamed"]).sha256
+    assert len(got.places) == 1
+
+
+def test_splits_of_different_forms_are_refused_after_reading(tmp_path, monkeypatch):
+    from toolkit import source
+
+    path = tmp_path / "recipe.py"
+    path.write_text(
+        "import numpy as np\nfrom toolkit import Data, Recipe, Split, Stream\n"
+        "def data():\n    return Data(Stream(lambda: [([1.0, 2.0], 1.0)]), Split(np.ones((3, 1)), "
+        "np.ones(3)))\nrecipe = Recipe('job', data, torch=object)\n"
+    )
+    found = source.find(str(path))
+    monkeypatch.setattr(
+        ingest, "materialise", lambda s, split: Place(ingest.read(s, split, tmp_path / "c"), "n")
+    )
+    with pytest.raises(DataError, match=r"'input': a train sample is .*\(2,\).*\(1,\)"):
+        load(found.load()).read(found)

@@ -123,6 +123,7 @@ JOBS = {
     "bfloat16": recipe(precision="bfloat16"),
     "float16": recipe(precision="float16", optimizer=SGD(0.05, momentum=0.9)),
     "synchronised": recipe(normalised, optimizer=SGD(0.05), sync_batch_norm=True),
+    "synchronised_parts": recipe(normalised, sync_batch_norm=True, accumulate=2),
     "plain_norm": recipe(normalised, optimizer=SGD(0.05)),
     "noisy": recipe(noisy, optimizer=Adam(0.01, weight_decay=0.1)),
     "callbacks": recipe(keras_callbacks=callbacks),
@@ -174,12 +175,14 @@ class Rank:
 
     def run(self, name: str) -> None:
         import keras
+        from tensorflow.python.framework.config import is_op_determinism_enabled
 
         job = JOBS[name]
         adapter = adapter_module.TensorFlowAdapter(job, Place(self.rank, len(self.peers)))
         if not self.restarted:
             keras.utils.clear_session()  # layers are named as in a fresh process
         adapter.start(self.peers, {"input": np.zeros((1, FEATURES), np.float32)})
+        assert is_op_determinism_enabled() or not job.deterministic
         result = {"before." + key: value for key, value in adapter.state().items()}
         saved = self.folder / f"{name}.saved.npz"
         if saved.exists():

@@ -163,7 +163,7 @@ def test_memory_that_runs_out_is_called_so(training) -> None:
 def test_a_worker_that_stands_still_is_found_and_named(training, undisturbed, framework) -> None:
     recipe = training.recipe("os.kill(os.getpid(), signal.SIGSTOP)", [3])
     begun = time.monotonic()
-    done = training.run(framework, recipe, silence=2.0, busy=2.0)
+    done = training.run(framework, recipe, silence=4.0, busy=4.0)
     assert time.monotonic() - begun < 60
     (failure,) = done.supervisor.failures
     assert failure.cause is Cause.HUNG

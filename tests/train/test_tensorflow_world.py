@@ -29,6 +29,7 @@ SPLITTABLE = (
     "callbacks",
     "restart_sgd",
 )
+ROUNDED = ("bfloat16", "float16", "synchronised_parts")
 
 
 def ports(count: int) -> list[str]:
@@ -130,7 +131,7 @@ def test_worlds_agree(worlds, world: str, job: str) -> None:
     assert len(changed) >= 3
 
 
-@pytest.mark.parametrize("job", [*SPLITTABLE, "bfloat16", "float16", "plain_norm", "noisy"])
+@pytest.mark.parametrize("job", [*SPLITTABLE, *ROUNDED, "plain_norm", "noisy"])
 def test_ranks_hold_the_same_bits(worlds, job: str) -> None:
     first, second = (worlds["two"][job, rank] for rank in (0, 1))
     for name, array in state(first).items():
@@ -203,6 +204,9 @@ def test_plain_batch_norm_depends_on_the_split_and_says_so(worlds) -> None:
     assert np.abs(one["losses"] - two["losses"]).max() > 1e-4
     assert text(worlds["two"]["synchronised", 0]["dependent"]) == []
     assert text(worlds["two"]["adam", 0]["dependent"]) == []
+    assert text(worlds["two"]["synchronised_parts", 0]["dependent"]) == [
+        "batch_normalization uses the statistics of one micro-batch of all workers"
+    ]
 
 
 def test_dropout_says_that_its_draws_depend_on_the_split(worlds) -> None:

@@ -55,7 +55,7 @@ def untouched(seat):
 def test_weights_that_do_not_fit_at_all_are_refused():
     with pytest.raises(RecipeError, match=r"'start_from': no tensor fits .* file has head.weight"):
         world.run(start_from, names=["head.weight"])
-    with pytest.raises(RecipeError, match="'start_from': is not a .safetensors file"):
+    with pytest.raises(RecipeError, match=r"'start_from': is not a .safetensors file"):
         world.run(start_from, content=b"nonsense")
 
 
@@ -115,7 +115,7 @@ def learn(seat, builder="network", fields=None, sizes=(8, 8, 5, 7, 3, 8)):
 def test_mistakes_in_the_recipes_functions_are_named():
     with pytest.raises(RecipeError, match=r"'train_step': .* shape \(8,\), not \(\)"):
         world.run(learn, fields={"train_step": PerFramework(torch=wrong_step)})
-    with pytest.raises(RecipeError, match="'optimizer': .* ValueError: no such optimizer"):
+    with pytest.raises(RecipeError, match=r"'optimizer': .* ValueError: no such optimizer"):
         world.run(learn, fields={"optimizer": PerFramework(torch=failing)})
 
 

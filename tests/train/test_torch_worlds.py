@@ -248,3 +248,18 @@ def test_parameters_without_gradient_are_named_with_several_workers():
     with pytest.raises(RecipeError, match=r"depend on spare.weight, spare.bias, .* 'frozen'"):
         world.run(learn, 2, builder="unused", fields={})
     world.run(learn, 2, builder="unused", fields={"frozen": ("spare.*",)})
+
+
+def left(seat):
+    """Whether DistributedDataParallel is gone once the adapter has stopped."""
+    import weakref
+
+    adapter = seat.adapter(network)
+    seat.train(adapter, [8])
+    wrapped = weakref.ref(adapter._trained)
+    seat.stop()
+    return wrapped() is None
+
+
+def test_stopping_leaves_no_wrapper_that_would_hang_when_it_frees_the_group():
+    assert world.run(left, 2) == [True, True]

@@ -6,6 +6,7 @@ stream may be is `toolkit.data.sources`'s, where records lie `toolkit.data.cache
 machines get theirs from `toolkit.data.copies`.
 """
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -147,5 +148,9 @@ def _own(error: Any, what: str) -> ToolkitError:
 
 
 def _told(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
+    """The heart of an error, which Ray may have wrapped in tracebacks and advice."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    named = [line for line in lines if re.match(r"(?!ray\.)[\w.]+(Error|Exception)\b", line)]
+    if len(lines) > 1 and named:
+        return named[-1]
     return f"{type(error).__name__}: {lines[-1] if lines else ''}"

@@ -104,15 +104,15 @@ class Form:
         """Samples from raw inputs [n, ...], targets [n, ...] and weights [n]."""
         inputs = {name: prepare(name, steps, raw[name]) for name, steps in self.steps.items()}
         if self.classes:
-            ready = targets.astype(np.int64)
+            ready = targets.astype(np.int64, copy=False)
         else:
-            ready = targets.astype(np.float32)
+            ready = targets.astype(np.float32, copy=False)
             ready = ready[:, None] if ready.ndim == 1 else ready
         return Samples(inputs, ready, self._weights(ready, weights))
 
     def _weights(self, targets: Array, weights: Array | None) -> Array | None:
         if weights is not None:
-            weights = weights.astype(np.float32)
+            weights = weights.astype(np.float32, copy=False)
         if self.class_weights is None:
             return weights
         table = np.ones(1 + max([*self.class_weights, int(targets.max())]), np.float32)
@@ -134,7 +134,7 @@ def prepare(name: str, steps: Sequence[Mapping[str, Any]], array: Array) -> Arra
     if not np.isfinite(ready).all():
         raise DataError(f"input {name!r}: preprocessing makes NaN or infinity of it")
     # integers (ids, raw bytes) stay what they are
-    return ready.astype(np.float32) if ready.dtype.kind in "fb" else ready
+    return ready.astype(np.float32, copy=False) if ready.dtype.kind in "fb" else ready
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ The decisions are `toolkit.train.policy`'s, the sizes `toolkit.train.resources`'
 training does not depend on how often it was interrupted, nor on how many workers it had.
 """
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -179,18 +180,18 @@ class Supervisor:
         deadline = time.monotonic() + _ROOM_SECONDS
         while True:
             try:
-                group = self.group
-            except ResourceError:  # a lost machine may come back; too many at first stay too many
-                if not self.attempts or self._leaving.is_set() or time.monotonic() >= deadline:
+                if self._group is not None and self._allocate() != self._group.allocation:
+                    self.close()
+                if self.group.placed(_LOOK_SECONDS):
+                    return self.group
+                problem = self._no_room(self.group.allocation)
+            except ResourceError as error:  # a lost machine may come back
+                if not self.attempts:  # too much was asked for from the beginning
                     raise
+                problem = error
                 time.sleep(1.0)
-                continue
-            if group.placed(_LOOK_SECONDS):
-                return group
             if self._leaving.is_set() or time.monotonic() >= deadline:
-                raise self._no_room(group.allocation)
-            if self._allocate() != group.allocation:
-                self.close()
+                raise problem
 
     def _no_room(self, share: Allocation) -> ResourceError:
         each = f"{share.cpus:g} CPU" + (f" and {share.gpus} GPU" if share.gpus else "")
@@ -205,6 +206,7 @@ class Supervisor:
         if self._growing or time.monotonic() - self._looked < _LOOK_SECONDS:
             return
         self._looked = time.monotonic()
-        if self._allocate().workers > group.allocation.workers:
-            self._growing = True
-            group.leave()
+        with contextlib.suppress(ResourceError):  # it has shrunk; who still trains may go on
+            if self._allocate().workers > group.allocation.workers:
+                self._growing = True
+                group.leave()

@@ -92,17 +92,19 @@ class MeanGradient:
         )
         with tf.GradientTape() as tape:
             loss = tf.reduce_sum(self._losses(inputs, targets) * weights) / part["sizes"][index]
-            total = loss
-            if self._model.losses:  # of regularisers
-                shares = tf.cast(self._replicas * count, tf.float32)
-                total += (
-                    tf.add_n([tf.cast(each, tf.float32) for each in self._model.losses]) / shares
-                )
+            total = loss + self._penalties() / tf.cast(self._replicas * count, tf.float32)
             total = self._training.optimizer.scale_loss(total)
             if self._scale is not None:
                 total *= self._scale.factor
         gradients = tape.gradient(total, self._weights)
         return loss, {i: each for i, each in enumerate(gradients) if each is not None}
+
+    def _penalties(self) -> Any:
+        """Sum of what the model's regularisers add to the loss, in float32."""
+        import tensorflow as tf
+
+        each = [tf.cast(penalty, tf.float32) for penalty in self._model.losses]
+        return tf.add_n(each) if each else 0.0
 
     def _taken(self, tensors: Any, index: Any, micro: Any, count: Any) -> Any:
         """The samples of one micro-batch of step `index`, or of all of the step."""

@@ -19,6 +19,7 @@ from toolkit.errors import RecipeError
 from toolkit.recipe import Array
 from toolkit.train import torch_graph, torch_norm, torch_parts, torch_state
 from toolkit.train.adapter import Adapter, Chunk
+from toolkit.train.network import interface_of
 from toolkit.train.torch_step import Step
 
 _RENDEZVOUS = datetime.timedelta(seconds=120)
@@ -143,6 +144,11 @@ class TorchAdapter(Adapter):
             return
         import torch.distributed as dist
 
+        # by itself gloo takes what the host's name means, on many machines the loopback address
+        own = peers[self.place.rank].rpartition(":")[0]
+        if (interface := interface_of(own)) is not None:
+            os.environ.setdefault("GLOO_SOCKET_IFNAME", interface)
+            os.environ.setdefault("NCCL_SOCKET_IFNAME", interface)
         dist.init_process_group(
             "nccl" if self.place.gpus else "gloo",
             init_method=f"tcp://{peers[0]}",
