@@ -1,6 +1,5 @@
 """What an import loads, in fresh processes, and that every module says what it does."""
 
-import ast
 import json
 import subprocess
 import sys

@@ -70,8 +70,8 @@ class Recipe:
         sync_batch_norm: make batch normalisation see the whole global batch.
         start_from: weights to start from, '.safetensors' for torch and '.keras' or '.weights.h5'
             for Keras; a path or a mapping of 'tf' and 'torch' to paths, relative to the recipe.
-        frozen: patterns (as in `fnmatch`) of Keras layer names and torch parameter names that are
-            not trained.
+        frozen: patterns (as in `fnmatch`) of Keras layer names or torch parameter names that are
+            not trained, or a mapping of 'tf' and 'torch' to such patterns.
         compile: run `torch.compile`; TensorFlow's steps are compiled graphs anyway.
         deterministic: forbid operations whose result differs between equal runs.
         input_name: name of the only input where `Split.inputs` is an array.
@@ -107,7 +107,7 @@ class Recipe:
     precision: str = "float32"
     sync_batch_norm: bool = False
     start_from: str | Mapping[str, str] | None = None
-    frozen: tuple[str, ...] = ()
+    frozen: tuple[str, ...] | Mapping[str, tuple[str, ...]] = ()
     compile: bool = False
     deterministic: bool = False
     input_name: str = "input"
@@ -141,3 +141,8 @@ class Recipe:
         """Path of the weights that `framework` starts from, as the recipe gives it."""
         given = self.start_from
         return given.get(framework) if isinstance(given, Mapping) else given
+
+    def frozen_in(self, framework: str) -> tuple[str, ...]:
+        """Patterns of what `framework` does not train."""
+        given = self.frozen
+        return tuple(given.get(framework, ()) if isinstance(given, Mapping) else given)

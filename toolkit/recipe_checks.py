@@ -164,8 +164,12 @@ def _check_weights(recipe: Any) -> None:
     if value is not None and recipe.loss != "cross_entropy":
         raise _fail(recipe, "class_weights", "needs loss 'cross_entropy'")
     value = recipe.frozen
-    good = isinstance(value, tuple | list) and all(isinstance(name, str) for name in value)
-    _require(recipe, "frozen", good, "a tuple of texts")
+    groups = value if isinstance(value, Mapping) else {"tf": value, "torch": value}
+    good = set(groups) <= {"tf", "torch"} and all(
+        isinstance(group, tuple | list) and all(isinstance(name, str) for name in group)
+        for group in groups.values()
+    )
+    _require(recipe, "frozen", good, "a tuple of texts, or a mapping of 'tf', 'torch' to tuples")
     value = recipe.start_from
     paths = value if isinstance(value, Mapping) else {"tf": value, "torch": value}
     good = set(paths) <= {"tf", "torch"}

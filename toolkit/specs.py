@@ -5,8 +5,9 @@ Plain frozen values without a framework; `toolkit.recipe_checks` checks them, th
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -163,12 +164,15 @@ class Stream:
             Datasets of (x, y) pairs have the columns 'x' and 'y'.
         target: column of the targets.
         weight: column of sample weights, or None.
+        files: path, folder or URL, or several, that `read` reads; records are used again until
+            one of them changes. Without it a stream is read at each start.
     """
 
     read: Callable[[], Any]
     inputs: str | Mapping[str, str] = "x"
     target: str = "y"
     weight: str | None = None
+    files: str | Path | Sequence[str | Path] = ()
 
 
 @dataclass(frozen=True)

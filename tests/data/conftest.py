@@ -8,13 +8,8 @@ from toolkit import source
 
 HEAD = """
 import numpy as np
-from dataclasses import dataclass
 from pathlib import Path
 from toolkit import Data, Recipe, Split, Stream
-
-@dataclass(frozen=True)
-class Kept(Stream):
-    files: object = ()
 
 HERE = Path(__file__).parent
 X = np.arange(20, dtype=np.float32).reshape(10, 2)

@@ -282,7 +282,7 @@ def test_no_framework_reaches_the_driver_or_later_workers(ray_cluster, recipe_fi
 
 
 # Stream.files
-KEPT = "Kept(read, files=HERE / 'parquet')"
+KEPT = "Stream(read, files=HERE / 'parquet')"
 COUNTED = """
 import pyarrow.parquet
 with (HERE / "reads").open("a") as file:

@@ -1,5 +1,6 @@
 """Stopping, killing and resuming from the command line, as a user or a scheduler does it."""
 
+import contextlib
 import json
 import os
 import secrets
@@ -70,12 +71,21 @@ class Command:
     def end(self, number: signal.Signals) -> str:
         """Send a signal, wait until nothing is left, and return the messages."""
         self.process.send_signal(number)
-        _, messages = self.process.communicate(timeout=60)
-        deadline = time.monotonic() + 60
-        while (left := marked_processes(self.mark)) and time.monotonic() < deadline:
+        self.process.wait(60)
+        deadline = time.monotonic() + 30
+        while (left := self._left(number)) and time.monotonic() < deadline:
             time.sleep(0.1)
         assert not left
-        return messages
+        return "" if number == signal.SIGKILL else self.process.communicate(timeout=60)[1]
+
+    def _left(self, number: signal.Signals) -> list[str]:
+        names = []
+        for each in marked_processes(self.mark):
+            with contextlib.suppress(OSError):
+                names.append(Path(f"/proc/{each}/cmdline").read_text().strip("\0 "))
+        # two idle agents of Ray notice only after a minute that their cluster was killed
+        agents = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
+        return [name for name in names if number != signal.SIGKILL or name not in agents]
 
 
 def trained_weights(run: Run, framework: str) -> list[np.ndarray]:

@@ -121,7 +121,7 @@ SCRIPT = textwrap.dedent(
     refused("misspelt", lambda: adapter(frozen=("haed",)))
     refused("all", lambda: adapter(frozen=("*",)))
     both = dict(torch=object, keras=model)
-    adapter(frozen=("head", "0.weight"), **both)
+    adapter(frozen={"tf": ("head",), "torch": ("0.weight",)}, **both)
     refused("no pattern fits", lambda: adapter(frozen=("1.bias", "0.weight"), **both))
 
     # States that do not fit

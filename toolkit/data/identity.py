@@ -20,7 +20,7 @@ def columns(stream: Stream) -> list[str]:
 
 def key(source: RecipeSource, stream: Stream, split: str, modules: list[Any]) -> str | None:
     """A hash of all that decides what a stream reads, or None where its files are not known."""
-    files = getattr(stream, "files", ())
+    files = stream.files
     paths = [files] if isinstance(files, str | Path) else list(files)
     if not paths:
         return None

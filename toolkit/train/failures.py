@@ -17,11 +17,21 @@ _PEER_LOST = (
 
 
 class AttemptError(WorkerError):
-    """A worker raised, died or hangs; the policy decides what follows."""
+    """A worker raised, died or hangs; the policy decides what follows.
 
-    def __init__(self, message: str, cause: Cause, rank: int, *, detail: str = "") -> None:
+    Args:
+        message: what happened, and to which worker.
+        cause: why the attempt ended.
+        rank: of the worker.
+        what: what happened, without the worker, so that equal failures can be seen.
+        detail: a traceback or the last lines of a log.
+    """
+
+    def __init__(
+        self, message: str, cause: Cause, rank: int, *, what: str, detail: str = ""
+    ) -> None:
         super().__init__(message, detail=detail)
-        self.cause, self.rank = cause, rank
+        self.cause, self.rank, self.what = cause, rank, what
 
 
 def unwrap(error: Exception) -> Exception:

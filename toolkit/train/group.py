@@ -198,7 +198,8 @@ class WorkerGroup(Host):
         return failed
 
     def _hung(self, rank: int, what: str, detail: str) -> AttemptError:
-        return AttemptError(f"{self._who(rank)} {what}", Cause.HUNG, rank, detail=detail)
+        message = f"{self._who(rank)} {what}"
+        return AttemptError(message, Cause.HUNG, rank, what=what, detail=detail)
 
     def _stacks(self, ranks: Iterable[int]) -> str:
         """Where the workers that still answer are: the last lines of their tracebacks."""
@@ -228,10 +229,11 @@ class WorkerGroup(Host):
         if not died(error):
             raised = as_host_error(unwrap(error))
             message = f"{self._who(rank)} failed: {raised}{place}"
-            return AttemptError(message, cause, rank, detail=raised.detail)
+            return AttemptError(message, cause, rank, what=str(raised), detail=raised.detail)
         told = "died (killed or crashed)" if cause is Cause.DIED else cause.value
         detail = (tail(log) if log else "") or str(error)
-        return AttemptError(f"{self._who(rank)} {told}{place}", cause, rank, detail=detail)
+        message = f"{self._who(rank)} {told}{place}"
+        return AttemptError(message, cause, rank, what=told, detail=detail)
 
     def _call_error(self, error: Exception, rank: int, log: Path) -> ToolkitError:
         cause = as_host_error(unwrap(error))

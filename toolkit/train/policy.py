@@ -29,7 +29,7 @@ class Failure:
         rank: of that worker.
         step: optimizer steps done when it happened, as far as the driver knows.
         progressed: whether this attempt trained at all.
-        message: what the user is told, such as the exception's text.
+        message: what happened, without the rank, such as the exception's text.
     """
 
     cause: Cause

@@ -88,7 +88,9 @@ class Supervisor:
     def facts(self) -> dict[str, Any]:
         """How this training went, for run.json."""
         share = self.group.allocation
-        failures = [f"after step {each.step}: {each.message}" for each in self.failures]
+        failures = [
+            f"after step {each.step}: worker {each.rank} {each.message}" for each in self.failures
+        ]
         return {
             "world": share.workers,
             "threads": share.threads,
@@ -163,7 +165,7 @@ class Supervisor:
 
     def _after(self, error: AttemptError) -> str:
         """Take note of a failure; return what to tell, or raise where it was the last."""
-        failure = Failure(error.cause, error.rank, self._step, self.progressed, str(error))
+        failure = Failure(error.cause, error.rank, self._step, self.progressed, error.what)
         self.failures.append(failure)
         reason = reason_to_give_up(self.failures, self._max_failures)
         if reason is None:
@@ -173,7 +175,9 @@ class Supervisor:
             Cause.RAISED: "correct the recipe",
         }.get(error.cause, "--max-failures allows more")
         message = f"{error}; {reason}; {hint}"
-        raise AttemptError(message, error.cause, error.rank, detail=error.detail) from error
+        raise AttemptError(
+            message, error.cause, error.rank, what=error.what, detail=error.detail
+        ) from error
 
     def _room(self) -> WorkerGroup:
         """Start workers, fewer or more where the cluster has changed; wait a minute for room."""

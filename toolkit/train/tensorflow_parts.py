@@ -149,19 +149,15 @@ def _precision(recipe: Recipe) -> Iterator[None]:
 def _freeze(recipe: Recipe, model: Any) -> None:
     """Stop training of the layers that match `frozen`; batch norm then works as in inference."""
     names = [layer.name for layer in layers(model)]
-    unmatched = [
-        pattern
-        for pattern in recipe.frozen
-        if not any(fnmatchcase(name, pattern) for name in names)
-    ]
-    # With a torch builder too, some patterns may be meant for torch's parameters.
-    if unmatched and (recipe.torch is None or len(unmatched) == len(recipe.frozen)):
-        raise RecipeError(
-            f"recipe {recipe.name!r}, field 'frozen': {unmatched[0]!r} matches no Keras layer; "
-            f"{nearest(unmatched[0], names)}"
-        )
+    patterns = recipe.frozen_in("tf")
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise RecipeError(
+                f"recipe {recipe.name!r}, field 'frozen': {pattern!r} matches no Keras layer; "
+                f"{nearest(pattern, names)}"
+            )
     for layer in layers(model):
-        if any(fnmatchcase(layer.name, pattern) for pattern in recipe.frozen):
+        if any(fnmatchcase(layer.name, pattern) for pattern in patterns):
             layer.trainable = False
 
 

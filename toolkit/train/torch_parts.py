@@ -61,8 +61,8 @@ def freeze(recipe: Recipe, model: Any) -> list[Any]:
     Raises:
         RecipeError: a pattern matches nothing, or nothing is left to train.
     """
-    parameters = dict(model.named_parameters())
-    for pattern in recipe.frozen:
+    parameters, patterns = dict(model.named_parameters()), recipe.frozen_in("torch")
+    for pattern in patterns:
         found = [name for name in parameters if fnmatchcase(name, pattern)]
         if not found:
             hint = nearest(pattern, parameters)
@@ -70,9 +70,11 @@ def freeze(recipe: Recipe, model: Any) -> list[Any]:
         for name in found:
             parameters[name].requires_grad_(False)
     if not any(parameter.requires_grad for parameter in parameters.values()):
-        field = "frozen" if recipe.frozen else "torch"
+        field = "frozen" if patterns else "torch"
         raise _fail(recipe, field, "leaves no parameter to train")
-    return [layer for _, layer in batch_norms(model) if recipe.frozen and _is_frozen(layer)]
+    return [
+        layer for _, layer in batch_norms(model) if recipe.frozen_in("torch") and _is_frozen(layer)
+    ]
 
 
 def batch_norms(model: Any) -> list[tuple[str, Any]]:
@@ -166,7 +168,7 @@ def batch_dependent(recipe: Recipe, model: Any, world: int) -> list[str]:
     split = world > 1 and not recipe.sync_batch_norm
     found = []
     for name, layer in batch_norms(model) if split or recipe.accumulate > 1 else []:
-        if not (recipe.frozen and _is_frozen(layer)):
+        if not (recipe.frozen_in("torch") and _is_frozen(layer)):
             what = "its own part of the batch" if split else "one micro-batch at a time"
             found.append(f"{name or 'model'}: uses the statistics of {what}")
     for name, layer in model.named_modules() if world > 1 else []:
