@@ -6,23 +6,11 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
+from tests.cluster_of_nodes import marked
 from toolkit.artifacts import list_runs
-
-
-def marked_processes(mark: str) -> list[int]:
-    """Ids of the processes that inherited `mark` in their environment."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if mark.encode() in path.read_bytes():
-                found.append(int(path.parent.name))
-        except OSError:
-            continue
-    return found
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -48,9 +36,9 @@ def test_an_interrupted_run_leaves_no_process_behind(tmp_path, number: signal.Si
     assert process.returncode == 130
     assert "go on with: toolkit train --resume" in messages
     assert "Traceback" not in messages
-    while marked_processes(mark) and time.monotonic() < deadline:
+    while marked(mark) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert not marked_processes(mark)
+    assert not marked(mark)
     (run,) = list_runs(tmp_path)
     assert run.facts["status"] == "stopped"
     assert list((run.path / "checkpoints" / "torch").glob("step-*"))

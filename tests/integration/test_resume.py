@@ -1,114 +1,11 @@
 """Stopping, killing and resuming from the command line, as a user or a scheduler does it."""
 
-import contextlib
 import json
-import os
-import secrets
 import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
-
-import numpy as np
-import pytest
 
 from tests.conftest import run_toolkit
-from tests.integration.test_interrupt import marked_processes
+from tests.integration.slow import Command, recipe_in, same_weights
 from tests.train.real import RECIPE
-from toolkit.artifacts import Run, list_runs
-
-# Takes about five seconds, so that it can be stopped in the middle.
-SLOW = """
-import time
-from toolkit import Callback
-
-class Slow(Callback):
-    def on_epoch_end(self, epoch, logs, model):
-        time.sleep(PAUSE)
-        return False
-
-recipe = Recipe(
-    name="small", data=data, keras=keras_model, torch=torch_model, loss="mse", metrics=("mae",),
-    optimizer=Adam(0.01), schedule=Cosine(warmup_steps=3), epochs=100, global_batch=8,
-    callbacks=lambda: [Slow()],
-)
-"""
-
-
-def recipe_in(folder: Path, pause: float = 0.05) -> Path:
-    path = folder / "small.py"
-    path.write_text(RECIPE.replace("OPTIMIZER", "Adam(0.01)") + SLOW.replace("PAUSE", str(pause)))
-    return path
-
-
-class Command:
-    """A `toolkit train` that runs in the background, its processes marked."""
-
-    def __init__(self, *arguments: str | Path) -> None:
-        self.mark = f"TOOLKIT_TEST_MARK={secrets.token_hex(8)}"
-        name, value = self.mark.split("=")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "toolkit", "train", *map(str, arguments)],
-            env=os.environ | {name: value},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def wait_for_epochs(self, root: Path, frameworks: set[str], epochs: int = 10) -> Run:
-        """Until every framework has trained some epochs."""
-        deadline = time.monotonic() + 90
-        while time.monotonic() < deadline:
-            assert self.process.poll() is None, self.process.communicate()
-            for run in list_runs(root):
-                done = {r["framework"] for r in run.rows("metrics") if r["epoch"] >= epochs}
-                if done >= frameworks:
-                    return run
-            time.sleep(0.05)
-        raise AssertionError("no progress")
-
-    def end(self, number: signal.Signals) -> str:
-        """Send a signal, wait until nothing is left, and return the messages."""
-        self.process.send_signal(number)
-        self.process.wait(60)
-        deadline = time.monotonic() + 30
-        while (left := self._left(number)) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        assert not left
-        return "" if number == signal.SIGKILL else self.process.communicate(timeout=60)[1]
-
-    def _left(self, number: signal.Signals) -> list[str]:
-        names = []
-        for each in marked_processes(self.mark):
-            with contextlib.suppress(OSError):
-                names.append(Path(f"/proc/{each}/cmdline").read_text().strip("\0 "))
-        # two idle agents of Ray notice only after a minute that their cluster was killed
-        agents = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
-        return [name for name in names if number != signal.SIGKILL or name not in agents]
-
-
-def trained_weights(run: Run, framework: str) -> list[np.ndarray]:
-    from tests.train.real import weights
-    from toolkit.train.reports import Trained
-
-    name = {"tf": "model.keras", "torch": "model.safetensors"}[framework]
-    return weights(Trained({name: run.read(f"{framework}/{name}")}, b"", {}, {}))
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory) -> Run:
-    folder = tmp_path_factory.mktemp("undisturbed")
-    options = ("--workers", "2", "--runs-dir", folder, "--json")
-    result = run_toolkit("train", recipe_in(folder, pause=0.0), *options)
-    assert result.code == 0, result.err
-    return Run(Path(result.json["run"]))
-
-
-def same_weights(run: Run, other: Run, framework: str) -> None:
-    pairs = zip(trained_weights(run, framework), trained_weights(other, framework), strict=True)
-    for one, two in pairs:
-        np.testing.assert_allclose(one, two, rtol=0, atol=1e-5)
 
 
 def test_sigterm_saves_and_resuming_on_one_worker_ends_the_same(tmp_path, undisturbed) -> None:
@@ -142,7 +39,7 @@ def test_sigterm_saves_and_resuming_on_one_worker_ends_the_same(tmp_path, undist
 
 
 def test_a_killed_driver_leaves_no_process_and_can_be_resumed(tmp_path, undisturbed) -> None:
-    recipe = recipe_in(tmp_path)
+    recipe = recipe_in(tmp_path, pause=0.15)
     arguments = ("--framework", "torch", "--workers", "2", "--runs-dir", tmp_path)
     command = Command(recipe, *arguments, "--checkpoint-every", "7")
     run = command.wait_for_epochs(tmp_path, {"torch"})

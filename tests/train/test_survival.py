@@ -111,7 +111,7 @@ def training(ray_cluster, tmp_path):
 
 @pytest.fixture(scope="module")
 def undisturbed(ray_cluster, tmp_path_factory):
-    """The same recipe trained without harm: undisturbed(framework), undisturbed(framework, 600)."""
+    """The same recipe trained without harm: undisturbed(framework), undisturbed(framework, 200)."""
 
     @functools.cache
     def result(framework: str, epochs: int = 8) -> Trained:
@@ -274,16 +274,16 @@ def test_a_cluster_that_shrinks_and_grows(training, undisturbed, monkeypatch) ->
     """The sizes are told, not measured: real nodes come and go in test_nodes.py."""
     monkeypatch.setattr("toolkit.train.supervisor._LOOK_SECONDS", 0.2)
     size = [2]
-    long = training.recipe(epochs=600)
+    long = training.recipe(epochs=200)
     steps: list[int] = []
 
     def change(outcome, report) -> None:
         if isinstance(report, Progress):
             steps.append(report.step)
-            if len(outcome.attempts) == 1 and report.step > 300:
+            if len(outcome.attempts) == 1 and report.step > 100:
                 size[0] = 1
                 threading.Thread(target=kill_one, args=(outcome.supervisor,)).start()
-            if len(outcome.attempts) == 2 and report.step > 600:
+            if len(outcome.attempts) == 2 and report.step > 300:
                 size[0] = 2
 
     def kill_one(supervisor) -> None:
@@ -299,4 +299,4 @@ def test_a_cluster_that_shrinks_and_grows(training, undisturbed, monkeypatch) ->
     assert [attempt.workers for attempt in done.attempts] == [2, 1, 2]
     assert "room for more workers" in done.attempts[2].notes[0]
     assert len(done.supervisor.failures) == 1
-    assert close(done.trained, undisturbed("torch", 600))
+    assert close(done.trained, undisturbed("torch", 200))

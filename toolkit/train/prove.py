@@ -63,7 +63,7 @@ def prove(
     single = Allocation(1, allocation.cpus, allocation.gpus, allocation.threads, True)
     settings = Settings(checkpoint_every="never", limit=steps, watch=False)
     job = Job(job.source, settings, job.weights)
-    (one, causes), (many, _) = [
+    (one, _), (many, causes) = [
         _run(framework, job, dataset, each, logs) for each in (single, allocation)
     ]
     where, difference = compare(one.arrays, many.arrays)
