@@ -14,7 +14,7 @@ from toolkit import __version__, pipeline, source
 from toolkit.artifacts import Run, find_run, list_runs
 from toolkit.cli_options import OneOf, common, run_option, targets_option, training
 from toolkit.console import Screen, print_json
-from toolkit.errors import CheckError, ToolkitError, UsageError, nearest
+from toolkit.errors import CheckError, StoppedError, ToolkitError, UsageError, nearest
 from toolkit.export.job import DEFAULT_OPSET, TARGETS
 from toolkit.recipe import TITLES
 from toolkit.train.session import Options
@@ -169,6 +169,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (KeyboardInterrupt, click.Abort):
         sys.stderr.write("interrupted; nothing is left running\n")
         sys.exit(INTERRUPTED)
+    except StoppedError as error:
+        Screen().say(str(error))
+        sys.exit(error.exit_code)
     except ToolkitError as error:
         _report(given, error, error)
     except Exception as error:  # noqa: BLE001 - the last resort; --debug shows all of it

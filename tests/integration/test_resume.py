@@ -41,7 +41,7 @@ def test_sigterm_saves_and_resuming_on_one_worker_ends_the_same(tmp_path, undist
 def test_a_killed_driver_leaves_no_process_and_can_be_resumed(tmp_path, undisturbed) -> None:
     recipe = recipe_in(tmp_path, pause=0.15)
     arguments = ("--framework", "torch", "--workers", "2", "--runs-dir", tmp_path)
-    command = Command(recipe, *arguments, "--checkpoint-every", "7")
+    command = Command(recipe, *arguments, "--checkpoint-every", "7", "--ledger")
     run = command.wait_for_epochs(tmp_path, {"torch"})
     second = run_toolkit("train", "--resume", run.name, "--runs-dir", tmp_path)
     assert second.code == 2
@@ -52,6 +52,8 @@ def test_a_killed_driver_leaves_no_process_and_can_be_resumed(tmp_path, undistur
     result = run_toolkit("train", "--resume", "--runs-dir", tmp_path, "--json")
     assert result.code == 0, result.err
     assert result.json["frameworks"]["torch"]["world"] == 2
+    assert all(row["once"] == row["samples"] == 37 for row in run.rows("ledger"))
+    assert len(run.rows("ledger")) == 100
     epochs = [row["epoch"] for row in run.rows("metrics")]
     assert epochs == list(range(1, 101))
     same_weights(run, undisturbed, "torch")

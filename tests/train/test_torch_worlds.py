@@ -263,3 +263,16 @@ def left(seat):
 
 def test_stopping_leaves_no_wrapper_that_would_hang_when_it_frees_the_group():
     assert world.run(left, 2) == [True, True]
+
+
+def summed(seat):
+    adapter = seat.adapter(network)
+    values = np.arange(3.0) + seat.rank
+    return values, adapter.all_sum(values), seat.rank
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_sum_leaves_what_it_sums_as_it_is(ranks):
+    for values, total, rank in world.run(summed, ranks):
+        np.testing.assert_array_equal(values, np.arange(3.0) + rank)
+        np.testing.assert_array_equal(total, ranks * np.arange(3.0) + (ranks == 2))

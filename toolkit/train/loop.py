@@ -122,7 +122,7 @@ class Loop:
         arrays |= {f"best.{name}": array for name, array in self._memory.best.items()}
         facts = self._memory.facts()
         if self._ledger is not None:
-            arrays["loop.ledger"] = self._adapter.all_sum(self._ledger.counts)
+            arrays["loop.ledger"] = self._adapter.all_sum(self._ledger.counts).copy()
             facts["workers"] = self._ledger.worlds
         return State(self._step, arrays, facts)
 

@@ -98,7 +98,7 @@ class TorchAdapter(Adapter):
             return values
         import torch.distributed as dist
 
-        tensor = self._tensor(values)
+        tensor = self._tensor(values).clone()  # it may share memory with `values`
         dist.all_reduce(tensor)
         return tensor.cpu().numpy()  # type: ignore[no-any-return]
 
