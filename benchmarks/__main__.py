@@ -3,15 +3,34 @@
 The short form leaves out what takes minutes, so that it fits into a check of every change.
 """
 
-from benchmarks import cli_startup, digits_accuracy, throughput, train_distributed
+from benchmarks import (
+    checkpoint_cost,
+    cli_startup,
+    digits_accuracy,
+    growth,
+    recovery,
+    scaling,
+    startup,
+    throughput,
+    train_distributed,
+)
 from benchmarks.harness import Options, Result, main
+
+MODULES = [
+    cli_startup,
+    train_distributed,
+    startup,
+    throughput,
+    scaling,
+    growth,
+    recovery,
+    checkpoint_cost,
+]
 
 
 def measure(options: Options) -> list[Result]:
     """The results of all benchmarks, in order."""
-    modules = [cli_startup, train_distributed, throughput]
-    if not options.quick:
-        modules.append(digits_accuracy)
+    modules = MODULES if options.quick else [*MODULES, digits_accuracy]
     return [result for module in modules for result in module.measure(options)]
 
 

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 PYTHON = sys.executable
 TOOLKIT = str(Path(sys.executable).with_name("toolkit"))
 
-_ENVIRONMENT = {"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "2"}  # all on the CPU, quietly
+ENVIRONMENT = {"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "2"}  # all on the CPU, quietly
 _TIMEOUT_SECONDS = 900
 
 
@@ -126,7 +126,7 @@ def run(command: Sequence[str], environment: Mapping[str, str] | None = None) ->
     done = subprocess.run(
         command,
         cwd=ROOT,
-        env=os.environ | _ENVIRONMENT | dict(environment or {}),
+        env=os.environ | ENVIRONMENT | dict(environment or {}),
         capture_output=True,
         text=True,
         timeout=_TIMEOUT_SECONDS,
@@ -153,12 +153,18 @@ def cpu_seconds(command: Sequence[str]) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
+def in_turns(measures: Sequence[Callable[[], float]], rounds: int) -> list[list[float]]:
+    """Measure everything in turns, `rounds` times; return the values of each."""
+    values = [[measure() for measure in measures] for _ in range(rounds)]
+    return [list(column) for column in zip(*values, strict=True)]
+
+
 def alternate(
     ours: Callable[[], float], peer: Callable[[], float], pairs: int
 ) -> tuple[list[float], list[float]]:
     """Measure ours and the peer in turns, `pairs` times."""
-    values = [(ours(), peer()) for _ in range(pairs)]
-    return [a for a, _ in values], [b for _, b in values]
+    mine, theirs = in_turns([ours, peer], pairs)
+    return mine, theirs
 
 
 @contextmanager

@@ -1,35 +1,34 @@
-"""Optimizer steps a second in steady state, against hand-written loops of each framework.
+"""Optimizer steps a second in steady state, against what a user would run in each framework.
 
 Ours is `toolkit train`; its figure leaves out the first chunk of steps, which compiles, and
-validation. The peers are `peers/torchrun_ddp.py` and `peers/mwms_loop.py`; theirs leaves out a
-warm-up epoch, and they do not validate. Both sides fetch their data inside the measured time,
-train the same model on the same samples, and get the same number of threads.
+validation. The peers' leave out a warm-up epoch, and they do not validate: `peers/torchrun_ddp.py`
+and `peers/mwms_loop.py` are loops written by hand, `peers/lightning_ddp.py` is Lightning's Trainer,
+`peers/keras_fit.py` Keras's `fit` in one process. Both sides fetch their data inside the measured
+time, train the same model on the same samples, and get the same number of threads.
 """
 
 import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from benchmarks.harness import (
     PYTHON,
-    ROOT,
-    TOOLKIT,
     Options,
     Result,
     Target,
-    alternate,
     free_ports,
+    in_turns,
     main,
     run,
     run_together,
-    runs_dir,
     say,
 )
+from benchmarks.training import FRAMEWORKS, RECIPES, train
 
-TARGET = Target(1.0)
-RECIPES = {"mlp": str(ROOT / "benchmarks" / "recipes" / "mlp.py"), "digits": "digits"}
-EPOCHS = {"mlp": 8, "digits": 60}  # timed ones
+TARGET, TARGET_OF_FIT = Target(1.0), Target(1.5)
+EPOCHS = {"mlp": 8, "digits": 60, "cnn": 4}  # timed ones
 
 
 @dataclass(frozen=True)
@@ -45,10 +44,13 @@ class Cell:
         """CPU threads of one worker, by the toolkit's own rule."""
         return max(1, len(os.sched_getaffinity(0)) // self.workers)
 
+    def __str__(self) -> str:
+        return f"{self.framework} {self.recipe}, {self.workers} worker(s)"
+
 
 CELLS = [
     Cell(framework, recipe, workers)
-    for framework in ("torch", "tf")
+    for framework in FRAMEWORKS
     for recipe in RECIPES
     for workers in (1, 2)
 ]
@@ -56,39 +58,49 @@ QUICK_CELLS = [Cell("torch", "mlp", 2)]
 
 
 def measure(options: Options) -> list[Result]:
-    """A ratio for each cell; above 1, ours is faster."""
+    """A ratio for each cell and peer; above 1, ours is faster."""
     results = []
     for cell in QUICK_CELLS if options.quick else CELLS:
+        say(f"throughput: {cell}")
         epochs = 1 if options.quick else EPOCHS[cell.recipe]
-        name = f"{cell.framework} {cell.recipe}, {cell.workers} worker(s)"
-        say(f"throughput: {name}")
-        peer = {"torch": torchrun_ddp, "tf": mwms_loop}[cell.framework]
-        ours, theirs = alternate(*_bind(cell, epochs, peer), options.pairs)
-        results.append(Result(name, "steps/s", ours, theirs, TARGET))
+        peers = peers_of(cell)
+        measures = [partial(each, cell, epochs) for each in (toolkit, *peers.values())]
+        ours, *theirs = in_turns(measures, options.pairs)
+        for (peer, function), values in zip(peers.items(), theirs, strict=True):
+            target = TARGET_OF_FIT if function is keras_fit else TARGET
+            results.append(Result(f"{cell} / {peer}", "steps/s", ours, values, target))
     return results
+
+
+def peers_of(cell: Cell) -> dict[str, Callable[[Cell, int], float]]:
+    """What a cell is compared with, by name."""
+    match cell:
+        case Cell("torch", "digits", _):
+            return {"DDP": torchrun_ddp}
+        case Cell("torch", _, _):
+            return {"DDP": torchrun_ddp, "Lightning": lightning_ddp}
+        case Cell("tf", "mlp", 1):
+            return {"MWMS": mwms_loop, "Keras fit": keras_fit}
+        case _:
+            return {"MWMS": mwms_loop}
 
 
 def toolkit(cell: Cell, epochs: int) -> float:
     """Steps a second of `toolkit train`."""
-    with runs_dir() as folder:
-        command = [TOOLKIT, "train", RECIPES[cell.recipe], "--framework", cell.framework]
-        command += ["--workers", str(cell.workers), "--epochs", str(epochs + 1)]
-        done = run([*command, "--runs-dir", folder, "--json"])
-    facts = json.loads(done.stdout)["frameworks"][cell.framework]
-    if (facts["world"], facts["threads"]) != (cell.workers, cell.threads):
-        raise RuntimeError(f"asked for {cell}, got {facts}")
-    return float(facts["steps_per_second"])
+    done = train(cell.recipe, cell.framework, cell.workers, "--epochs", str(epochs + 1))
+    if (done.facts["world"], done.facts["threads"]) != (cell.workers, cell.threads):
+        raise RuntimeError(f"asked for {cell}, got {done.facts}")
+    return done.speed
 
 
 def torchrun_ddp(cell: Cell, epochs: int) -> float:
     """Steps a second of PyTorch's DistributedDataParallel, written by hand."""
-    (port,) = free_ports(1)
-    launch = [PYTHON]
-    if cell.workers > 1:
-        launch += ["-m", "torch.distributed.run", "--nproc-per-node", str(cell.workers)]
-        launch += ["--master-port", str(port)]
-    done = run([*launch, "-m", "benchmarks.peers.torchrun_ddp", *_arguments(cell, epochs)])
-    return float(json.loads(done.stdout)["steps_per_second"])
+    return _torchrun("benchmarks.peers.torchrun_ddp", cell, epochs)
+
+
+def lightning_ddp(cell: Cell, epochs: int) -> float:
+    """Steps a second of Lightning."""
+    return _torchrun("benchmarks.peers.lightning_ddp", cell, epochs)
 
 
 def mwms_loop(cell: Cell, epochs: int) -> float:
@@ -98,17 +110,30 @@ def mwms_loop(cell: Cell, epochs: int) -> float:
     configs = [json.dumps({"cluster": cluster, "task": task}) for task in tasks]
     command = [PYTHON, "-m", "benchmarks.peers.mwms_loop", *_arguments(cell, epochs)]
     first, *_ = run_together(command, [{"TF_CONFIG": config} for config in configs])
-    return float(json.loads(first)["steps_per_second"])
+    return _speed(first)
+
+
+def keras_fit(cell: Cell, epochs: int) -> float:
+    """Steps a second of Keras's `fit`."""
+    command = [PYTHON, "-m", "benchmarks.peers.keras_fit", *_arguments(cell, epochs)]
+    return _speed(run(command).stdout)
+
+
+def _torchrun(module: str, cell: Cell, epochs: int) -> float:
+    (port,) = free_ports(1)
+    launch = [PYTHON]
+    if cell.workers > 1:
+        launch += ["-m", "torch.distributed.run", "--nproc-per-node", str(cell.workers)]
+        launch += ["--master-port", str(port)]
+    return _speed(run([*launch, "-m", module, *_arguments(cell, epochs)]).stdout)
 
 
 def _arguments(cell: Cell, epochs: int) -> list[str]:
     return [RECIPES[cell.recipe], "--epochs", str(epochs), "--threads", str(cell.threads)]
 
 
-def _bind(
-    cell: Cell, epochs: int, peer: Callable[[Cell, int], float]
-) -> tuple[Callable[[], float], Callable[[], float]]:
-    return lambda: toolkit(cell, epochs), lambda: peer(cell, epochs)
+def _speed(output: str) -> float:
+    return float(json.loads(output.splitlines()[-1])["steps_per_second"])
 
 
 if __name__ == "__main__":

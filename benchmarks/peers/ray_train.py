@@ -12,6 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import ray
 import ray.train
 import torch
 from ray.train import RunConfig, ScalingConfig
@@ -42,6 +43,7 @@ def train_func(config: dict[str, str]) -> None:
 
 
 def main() -> None:
+    ray.init("local")  # not one that happens to run here
     with tempfile.TemporaryDirectory() as storage:
         trainer = TorchTrainer(
             train_func,

@@ -118,7 +118,7 @@ class Adapter(ABC):
 
     @abstractmethod
     def all_sum(self, values: Array) -> Array:
-        """Sum of a float64 vector over all workers, itself left as it is; the same on every rank."""
+        """Sum of a float64 vector over all workers, the same on each; the vector stays as it is."""
 
     @abstractmethod
     def files(self, example: Mapping[str, Array]) -> dict[str, bytes]:
