@@ -1,6 +1,7 @@
 """Training on a Ray cluster that is already there, its workers on several nodes."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ import pytest
 
 from tests.cluster_of_nodes import ENVIRONMENT, Node, RayNodes, namespaces_allowed
 from tests.conftest import run_toolkit
+from tests.integration.slow import Command, recipe_in
 from toolkit.artifacts import list_runs
 
 
@@ -87,3 +89,23 @@ def test_nothing_at_the_address_is_told_at_once(tmp_path: Path) -> None:
     assert result.code == 2
     assert "nothing answers at 127.0.0.1:1" in result.err
     assert time.monotonic() - begun < 20
+
+
+def test_a_killed_driver_frees_the_cluster_and_can_be_resumed(
+    nodes: RayNodes, tmp_path: Path
+) -> None:
+    arguments = ("--framework", "torch", "--workers", "2", "--address", nodes.address)
+    recipe = recipe_in(tmp_path, pause=0.1)
+    command = Command(recipe, *arguments, "--runs-dir", tmp_path, **ENVIRONMENT)
+    run = command.wait_for_epochs(tmp_path, {"torch"})
+    command.end(signal.SIGKILL)
+    deadline = time.monotonic() + 30
+    while any(workers(node) for node in nodes.nodes) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(workers(node) for node in nodes.nodes)
+
+    options = ("--address", nodes.address, "--runs-dir", tmp_path)
+    result = run_toolkit("train", "--resume", *options, **ENVIRONMENT)
+    assert result.code == 0, result.err
+    assert "going on from step" in result.err
+    assert [row["epoch"] for row in run.rows("metrics")] == list(range(1, 101))

@@ -4,12 +4,34 @@ import numpy as np
 
 from toolkit.data.load import SampleStore
 from toolkit.data.plan import SamplePlan
-from toolkit.recipe import Array
+from toolkit.errors import RecipeError
+from toolkit.recipe import Array, Recipe
+from toolkit.specs import StepDecay
 from toolkit.train.adapter import Adapter, Chunk
 from toolkit.train.memory import Ledger
 
 _CHUNK_BYTES = 32 * 2**20
 _CHUNK_STEPS = 256
+
+
+def check_schedule(recipe: Recipe, samples: int) -> None:
+    """Refuse a schedule that the training is too short for.
+
+    Raises:
+        RecipeError: warm-up or the first decay would not come to its end.
+    """
+    total = recipe.epochs * SamplePlan(samples, recipe.global_batch, recipe.seed).steps_per_epoch
+    schedule = recipe.schedule
+    warmup = schedule.warmup_steps if schedule else 0
+    decay = warmup + schedule.every if isinstance(schedule, StepDecay) else 0
+    for name, steps in (("warm-up", warmup), ("first decay", decay)):
+        if steps >= total:
+            run = f"{recipe.epochs} epochs of {samples} samples in batches of {recipe.global_batch}"
+            raise RecipeError(
+                f"recipe {recipe.name!r}, field 'schedule': its {name} ends after {steps} "
+                f"optimizer steps, but the training has {total} ({run}); shorten it, or train "
+                "longer"
+            )
 
 
 class Batches:

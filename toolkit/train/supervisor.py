@@ -128,7 +128,7 @@ class Supervisor:
                     return
                 notes = [self._after(error)]
             else:
-                if not self._growing:
+                if not self._growing or self._leaving.is_set():
                     return
                 notes = ["the cluster has room for more workers"]
             self.close()
@@ -149,6 +149,9 @@ class Supervisor:
 
     def _attempt(self, job: Job, dataset: Any, notes: list[str]) -> Iterator[Report | Attempt]:
         group = self._room()
+        if self._leaving.is_set():
+            yield Left(self._step)
+            return
         state, damaged = self._checkpoints.newest()
         self.attempts += 1
         self._step = state.step if state else 0
@@ -160,7 +163,7 @@ class Supervisor:
             if isinstance(report, Progress):
                 self._step, self.progressed = report.step, True
                 self._look_for_room(group)
-            if not (isinstance(report, Left) and self._growing):
+            if not isinstance(report, Left) or not self._growing or self._leaving.is_set():
                 yield report
 
     def _after(self, error: AttemptError) -> str:

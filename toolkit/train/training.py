@@ -17,6 +17,7 @@ from toolkit.recipe import FRAMEWORKS, TITLES, Recipe
 from toolkit.source import RecipeSource
 from toolkit.train import cluster
 from toolkit.train import prove as proofs
+from toolkit.train.batches import check_schedule
 from toolkit.train.checkpoints import Checkpoints, Identity
 from toolkit.train.group import put
 from toolkit.train.record import check_ledger
@@ -88,10 +89,13 @@ def new(source: RecipeSource, options: Options, root: Path, screen: Screen) -> I
     """Open a session for a run that begins."""
     recipe = source.load()
     loaded = load(recipe)
+    if isinstance(loaded, Dataset):  # before Ray is started
+        check_schedule(recipe, len(loaded.train))
     weights = {name: _read_weights(source, recipe, name) for name in options.frameworks}
 
     def begin() -> tuple[Run, Dataset]:
         dataset = _read(loaded, source, screen)
+        check_schedule(recipe, len(dataset.train))
         facts = _facts(recipe, dataset) | {"options": _kept(options)}
         run = Run.create(root, recipe.name, source, facts)
         for name, content in weights.items():
