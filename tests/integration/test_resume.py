@@ -79,6 +79,33 @@ def test_resuming_refuses_what_would_change_the_training(tmp_path) -> None:
     assert list((run.path / "checkpoints" / "torch").glob("step-*"))  # nothing was lost
 
 
+ONE_FAILS = """
+def failing_loss():
+    def loss(outputs, targets):
+        raise ValueError("the loss is broken")
+    return loss
+
+def keras_loss():
+    return lambda targets, outputs: ((outputs - targets) ** 2)[:, 0]
+
+recipe = Recipe(
+    name="small", data=data, keras=keras_model, torch=torch_model, epochs=1_000_000, global_batch=8,
+    loss=PerFramework(keras=keras_loss, torch=failing_loss),
+)
+"""
+
+
+def test_when_one_framework_fails_for_good_the_other_is_ended(tmp_path) -> None:
+    recipe = tmp_path / "fails.py"
+    recipe.write_text(RECIPE.replace("OPTIMIZER", "Adam(0.01)") + ONE_FAILS)
+    result = run_toolkit("train", recipe, "--workers", "2", "--runs-dir", tmp_path)
+    assert result.code == 3
+    assert "the loss is broken" in result.err
+    assert "before it trained a step" in result.err
+    (run,) = list_runs(tmp_path)
+    assert run.facts["status"] == "failed"
+
+
 BATCH_NORM = """
 def normalised():
     from torch import nn

@@ -131,7 +131,7 @@ class Supervisor:
                 if not self._growing or self._leaving.is_set():
                     return
                 notes = ["the cluster has room for more workers"]
-            self.close()
+            self._end()
 
     def leave(self) -> None:
         """Save and end; an attempt that has trained nothing yet ends at once."""
@@ -139,17 +139,21 @@ class Supervisor:
         if self._group is not None and self.progressed:
             self._group.leave()
         else:
-            self.close()
+            self._end()
 
     def close(self) -> None:
-        """End the workers."""
+        """End the workers for good, whatever they do."""
+        self._leaving.set()
+        self._end()
+
+    def _end(self) -> None:
         group, self._group = self._group, None
         if group is not None:
             group.close()
 
     def _attempt(self, job: Job, dataset: Any, notes: list[str]) -> Iterator[Report | Attempt]:
         group = self._room()
-        if self._leaving.is_set():
+        if group is None:
             yield Left(self._step)
             return
         state, damaged = self._checkpoints.newest()
@@ -182,23 +186,28 @@ class Supervisor:
             message, error.cause, error.rank, what=error.what, detail=error.detail
         ) from error
 
-    def _room(self) -> WorkerGroup:
-        """Start workers, fewer or more where the cluster has changed; wait a minute for room."""
+    def _room(self) -> WorkerGroup | None:
+        """Start workers, fewer or more where the cluster has changed; wait a minute for room.
+
+        Returns:
+            None: training was asked to leave in the meantime.
+        """
         deadline = time.monotonic() + _ROOM_SECONDS
-        while True:
+        while not self._leaving.is_set():
             try:
                 if self._group is not None and self._allocate() != self._group.allocation:
-                    self.close()
-                if self.group.placed(_LOOK_SECONDS):
-                    return self.group
-                problem = self._no_room(self.group.allocation)
+                    self._end()
+                if (group := self.group).placed(_LOOK_SECONDS):
+                    return group
+                problem = self._no_room(group.allocation)
             except ResourceError as error:  # a lost machine may come back
                 if not self.attempts:  # too much was asked for from the beginning
                     raise
                 problem = error
                 time.sleep(1.0)
-            if self._leaving.is_set() or time.monotonic() >= deadline:
+            if time.monotonic() >= deadline:
                 raise problem
+        return None
 
     def _no_room(self, share: Allocation) -> ResourceError:
         each = f"{share.cpus:g} CPU" + (f" and {share.gpus} GPU" if share.gpus else "")
