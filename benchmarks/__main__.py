@@ -8,9 +8,11 @@ from benchmarks import (
     cli_startup,
     digits_accuracy,
     growth,
+    plan_memory,
     recovery,
     scaling,
     startup,
+    streaming,
     throughput,
     train_distributed,
 )
@@ -25,6 +27,8 @@ MODULES = [
     growth,
     recovery,
     checkpoint_cost,
+    plan_memory,
+    streaming,
 ]
 
 

@@ -51,7 +51,7 @@ class Cell:
 CELLS = [
     Cell(framework, recipe, workers)
     for framework in FRAMEWORKS
-    for recipe in RECIPES
+    for recipe in EPOCHS
     for workers in (1, 2)
 ]
 QUICK_CELLS = [Cell("torch", "mlp", 2)]

@@ -6,6 +6,7 @@ import signal
 from tests.conftest import run_toolkit
 from tests.integration.slow import Command, recipe_in, same_weights
 from tests.train.real import RECIPE
+from toolkit.artifacts import list_runs
 
 
 def test_sigterm_saves_and_resuming_on_one_worker_ends_the_same(tmp_path, undisturbed) -> None:
