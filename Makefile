@@ -8,7 +8,7 @@ RECIPE ?= linear
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train-distributed test lint format bench bench-quick lock clean distclean
+.PHONY: help setup train-distributed test test-soak lint format bench bench-quick lock clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,8 +29,11 @@ $(READY): requirements.lock pyproject.toml
 train-distributed: $(READY) ## Train both frameworks on Ray workers, export, verify (RECIPE=, WORKERS=)
 	@$(BIN)/toolkit run $(RECIPE) --workers $(WORKERS)
 
-test: $(READY) ## Run all tests
+test: $(READY) ## Run the tests
 	@$(BIN)/python -m pytest
+
+test-soak: $(READY) ## Run the longer tests: more kills, lost nodes, jobs
+	@$(BIN)/python -m pytest -m soak
 
 lint: $(READY) ## Check style (ruff), types (mypy) and import rules (import-linter)
 	@$(BIN)/ruff check .

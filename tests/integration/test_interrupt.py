@@ -13,7 +13,9 @@ from tests.cluster_of_nodes import marked
 from toolkit.artifacts import list_runs
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.soak)]
+)
 def test_an_interrupted_run_leaves_no_process_behind(tmp_path, number: signal.Signals) -> None:
     mark = f"TOOLKIT_TEST_MARK={secrets.token_hex(8)}"
     name, value = mark.split("=")

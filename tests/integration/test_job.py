@@ -115,6 +115,7 @@ def test_a_job_trains_and_brings_the_users_files_along(
     wait_until(lambda: not workers(jobs))
 
 
+@pytest.mark.soak
 def test_a_mistake_fails_the_job_and_its_log_says_why(jobs: Jobs, folder: Path) -> None:
     done = jobs.ray_job(
         *("submit", "--submission-id", "wrong", "--working-dir", folder, "--"),
@@ -125,6 +126,7 @@ def test_a_mistake_fails_the_job_and_its_log_says_why(jobs: Jobs, folder: Path) 
     assert "other.py" in jobs.ray_job("logs", "wrong").stdout
 
 
+@pytest.mark.soak
 def test_a_stopped_job_saves_leaves_and_goes_on(jobs: Jobs, folder: Path, tmp_path: Path) -> None:
     (folder / "mylib.py").write_text("EPOCHS = 100_000\n")
     runs = ("--address", "auto", "--workers", "2", "--runs-dir", tmp_path / "runs")

@@ -20,21 +20,21 @@ def wait_for(command: Command, run: Run, condition, seconds: float = 90) -> None
         time.sleep(0.1)
 
 
-@pytest.mark.parametrize("framework", ["tf", "torch"])
+@pytest.mark.parametrize("framework", ["tf", pytest.param("torch", marks=pytest.mark.soak)])
 def test_a_lost_node_shrinks_the_training_and_a_new_one_grows_it(
     tmp_path: Path, undisturbed: Run, framework: str
 ) -> None:
     with RayNodes(1, cpus=1) as nodes:
         command = Command(
-            *(recipe_in(tmp_path, pause=0.25), "--framework", framework, "--workers", "1:2"),
+            *(recipe_in(tmp_path, pause=0.2), "--framework", framework, "--workers", "1:2"),
             *("--address", nodes.address, "--runs-dir", tmp_path, "--ledger"),
             *("--checkpoint-every", "epoch"),
             **ENVIRONMENT,
         )
-        run = command.wait_for_epochs(tmp_path, {framework}, epochs=8)
+        run = command.wait_for_epochs(tmp_path, {framework}, epochs=4)
         nodes.kill(nodes.nodes[1])
         lost_at = run.rows("metrics")[-1]["epoch"]
-        wait_for(command, run, lambda rows: rows[-1]["epoch"] > lost_at + 8)
+        wait_for(command, run, lambda rows: rows[-1]["epoch"] > lost_at + 4)
         nodes.add()
         _, messages = command.process.communicate(timeout=180)
     assert command.process.returncode == 0, messages
@@ -48,6 +48,7 @@ def test_a_lost_node_shrinks_the_training_and_a_new_one_grows_it(
     same_weights(run, undisturbed, framework)
 
 
+@pytest.mark.soak
 def test_a_fixed_number_of_workers_waits_for_another_node(tmp_path, undisturbed) -> None:
     with RayNodes(1, cpus=1) as nodes:
         command = Command(

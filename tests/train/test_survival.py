@@ -43,6 +43,7 @@ recipe = Recipe(
 """
 KILL = "os.kill(os.getpid(), signal.SIGKILL)"
 ADAM = "Adam(0.01)"
+TF_SOAK = pytest.param("tf", marks=pytest.mark.soak)
 
 
 @dataclass
@@ -140,12 +141,14 @@ def test_an_error_that_passes_is_survived(training, undisturbed) -> None:
     assert equal(done.trained, undisturbed("torch"))
 
 
+@pytest.mark.soak
 def test_an_error_that_stays_is_not_repeated_for_ever(training) -> None:
     recipe = training.recipe('raise OSError("disk")', [2, 4])
     with pytest.raises(WorkerError, match=r"disk.*in the same way twice"):
         training.run("torch", recipe)
 
 
+@pytest.mark.soak
 def test_too_many_failures_end_the_training_with_the_last_one(training) -> None:
     recipe = training.recipe(KILL, [2, 3, 4])
     with pytest.raises(WorkerError, match=r"died.*2 failures, and --max-failures is 1"):
@@ -159,7 +162,7 @@ def test_memory_that_runs_out_is_called_so(training) -> None:
     assert done.trained
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("framework", [TF_SOAK, "torch"])
 def test_a_worker_that_stands_still_is_found_and_named(training, undisturbed, framework) -> None:
     recipe = training.recipe("os.kill(os.getpid(), signal.SIGSTOP)", [3])
     begun = time.monotonic()
@@ -221,6 +224,7 @@ def test_a_damaged_newest_checkpoint_costs_one_step_back(training, undisturbed) 
     assert equal(done.trained, undisturbed("torch"))
 
 
+@pytest.mark.soak
 def test_storage_that_goes_away_ends_the_training_and_keeps_the_last_state(
     training, undisturbed
 ) -> None:
@@ -252,7 +256,7 @@ def test_storage_that_goes_away_ends_the_training_and_keeps_the_last_state(
     assert equal(done.trained, undisturbed("torch"))
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("framework", ["tf", pytest.param("torch", marks=pytest.mark.soak)])
 def test_it_leaves_when_asked_and_goes_on_with_another_number_of_workers(
     training, undisturbed, framework
 ) -> None:
