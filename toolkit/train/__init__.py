@@ -1,7 +1,7 @@
 """Data-parallel training: one worker group on Ray for two frameworks.
 
 What is trained, without Ray and without a framework:
-  loop.py         what happens in which order on each rank
+  loop.py         what happens in which order     steps.py    ranges of steps that one call trains
   batches.py      the samples of some steps       memory.py   rows, best weights, ledger
   evaluate.py     validation, golden vectors      cadence.py  how much at a time, when to save
   control.py      asked to leave, seen to live    settings.py, reports.py, state.py, clock.py

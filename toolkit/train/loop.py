@@ -24,6 +24,7 @@ from toolkit.train.memory import Ledger, Memory
 from toolkit.train.reports import Built, Checkpoint, Left, Progress, Report, Row, Trained
 from toolkit.train.settings import Settings
 from toolkit.train.state import State
+from toolkit.train.steps import next_end, stopping_steps, validated_epochs
 
 _HISTOGRAM_SECONDS = 10.0
 
@@ -53,22 +54,6 @@ def fit(
     if state is not None:
         loop.restore(state)
     yield from loop.run()
-
-
-def next_end(plan: SamplePlan, first: int, total: int, limit: int, stops: set[int]) -> int:
-    """End of the range of steps [first, end) that one call can train.
-
-    A range holds at most `limit` steps of equal batch size and does not cross any of `stops`,
-    step counts where something else has to happen.
-    """
-    per_epoch = plan.steps_per_epoch
-    size = plan.batch_size(first % per_epoch)
-    for end in range(first + 1, total + 1):
-        if end == total or end in stops or end - first == limit:
-            return end
-        if plan.batch_size(end % per_epoch) != size:
-            return end
-    return total
 
 
 class Loop:
@@ -102,7 +87,9 @@ class Loop:
         """Train from where the loop stands."""
         self._begin()
         yield self._built()
-        validated, stops = self._validated_epochs(), self._stops()
+        recipe = self._adapter.recipe
+        validated = validated_epochs(recipe)
+        stops = stopping_steps(recipe, self._plan, self._settings, each_epoch=self._every_epoch)
         while not self._finished and self._step < self._total:
             end = next_end(self._plan, self._step, self._total, self._chunk.steps, stops)
             leave, save = self._train(range(self._step, end))
@@ -285,18 +272,3 @@ class Loop:
             or self._ledger is not None
             or "loss" in self._memory.monitored
         )
-
-    def _validated_epochs(self) -> set[int]:
-        every, epochs = self._adapter.recipe.validate_every, self._adapter.recipe.epochs
-        return {*range(every, epochs + 1, every), epochs}
-
-    def _stops(self) -> set[int]:
-        """Step counts that no chunk may cross."""
-        per_epoch, epochs = self._plan.steps_per_epoch, self._adapter.recipe.epochs
-        every = self._settings.checkpoint_every
-        each = self._every_epoch or every == "epoch"
-        stops = set(range(1, epochs + 1)) if each else self._validated_epochs()
-        steps = {epoch * per_epoch for epoch in stops}
-        if isinstance(every, int):
-            steps |= set(range(every, self._total, every))
-        return steps | ({self._settings.limit} if self._settings.limit else set())

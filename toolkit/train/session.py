@@ -64,6 +64,7 @@ class Session:
     """A connected cluster with a supervised worker group a framework.
 
     Attributes:
+        allocation: what each worker got at the beginning.
         left: step by framework, of those that saved and left because they were asked to.
     """
 
@@ -78,8 +79,8 @@ class Session:
         self.run = run
         self._dataset = dataset
         self.left: dict[str, int] = {}
-        self._allocation = share()
-        self.side_by_side = self._allocation.side_by_side
+        self.allocation = share()
+        self.side_by_side = self.allocation.side_by_side
         logs = None if options.verbose else run.path / "logs"
         self._leaving = False
         self.supervisors = {
@@ -89,11 +90,6 @@ class Session:
         if self.side_by_side:
             for supervisor in self.supervisors.values():
                 supervisor.start()
-
-    @property
-    def workers(self) -> int:
-        """Workers of each framework at the beginning."""
-        return self._allocation.workers
 
     def train(
         self,

@@ -21,7 +21,7 @@ from toolkit.train.batches import check_schedule
 from toolkit.train.checkpoints import Checkpoints, Identity
 from toolkit.train.group import put
 from toolkit.train.record import check_ledger
-from toolkit.train.resources import allocate
+from toolkit.train.resources import Allocation, allocate
 from toolkit.train.session import After, Options, Session, Watcher, session
 from toolkit.train.settings import Settings
 from toolkit.train.storage import Storage
@@ -65,7 +65,7 @@ class Training:
             CheckError: the ledger does not show every sample once.
         """
         names, screen, run = self._options.frameworks, self._screen, self.run
-        screen.say(_announcement(self._source.load(), names, self.session.workers))
+        screen.say(_announcement(self._source.load(), names, self.session.allocation))
         with screen.training(names):
             self.session.train(self._job, screen, after)
         if left := self.session.left:
@@ -238,11 +238,17 @@ def _weights(run: Run, framework: str) -> bytes | None:
     return path.read_bytes() if path.is_file() else None
 
 
-def _announcement(recipe: Recipe, frameworks: tuple[str, ...], workers: int) -> str:
+def _announcement(recipe: Recipe, frameworks: tuple[str, ...], share: Allocation) -> str:
     names = " and ".join(TITLES[name] for name in FRAMEWORKS if name in frameworks)
     each = " each" if len(frameworks) > 1 else ""
-    plural = "s" if workers > 1 else ""
-    return f"training {recipe.name!r} with {names}, {workers} worker{plural}{each}"
+    plural = "s" if share.workers > 1 else ""
+    told = f"training {recipe.name!r} with {names}, {share.workers} worker{plural}{each}"
+    gpus = cluster.resources()[1]
+    if gpus and not share.gpus:
+        told += (
+            f"\nnone of {gpus} GPUs is used: they are fewer than the workers; use --workers {gpus}"
+        )
+    return told
 
 
 def _facts(recipe: Recipe, dataset: Dataset) -> dict[str, object]:

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from toolkit.data.plan import SamplePlan
-from toolkit.train.loop import next_end
+from toolkit.train.steps import next_end
 
 
 def chunks(plan, epochs, events, limit):
