@@ -155,7 +155,10 @@ def cpu_seconds(command: Sequence[str]) -> float:
 
 def in_turns(measures: Sequence[Callable[[], float]], rounds: int) -> list[list[float]]:
     """Measure everything in turns, `rounds` times; return the values of each."""
-    values = [[measure() for measure in measures] for _ in range(rounds)]
+    values = []
+    for _ in range(rounds):
+        values.append([measure() for measure in measures])
+        say("  " + "  ".join(f"{value:.4g}" for value in values[-1]))
     return [list(column) for column in zip(*values, strict=True)]
 
 

@@ -511,7 +511,7 @@ def test_a_disk_that_is_full_or_becomes_read_only_leaves_the_last_good_checkpoin
     command = [*alone, sys.executable, "-c", FULL, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
     file = f"cannot write {tmp_path}/step-00000000"
-    advice = "free some space or choose another place with --runs-dir"
+    advice = "free some space or choose another place with --runs-dir or --checkpoint-dir"
     assert done.stdout.splitlines() == [
         "1 1 1 [] []",
         "2 2 2 [] []",
