@@ -256,6 +256,23 @@ def test_storage_that_goes_away_ends_the_training_and_keeps_the_last_state(
     assert equal(done.trained, undisturbed("torch"))
 
 
+def test_workers_that_wait_for_slow_storage_are_not_taken_for_hanging(training) -> None:
+    """Rank 0 waits for the driver, and the others for rank 0, longer than steps may take."""
+    recipe = training.recipe(epochs=60)
+    write, slow = training.storage.write, [True]
+
+    def write_slowly(name, content):
+        if slow and name.startswith("step-"):
+            slow.clear()
+            time.sleep(8)
+        write(name, content)
+
+    training.storage.write = write_slowly
+    done = training.run("torch", recipe, stall=2.0, factor=1.0, silence=3.0)
+    assert not done.supervisor.failures
+    assert done.trained
+
+
 @pytest.mark.parametrize("framework", ["tf", pytest.param("torch", marks=pytest.mark.soak)])
 def test_it_leaves_when_asked_and_goes_on_with_another_number_of_workers(
     training, undisturbed, framework

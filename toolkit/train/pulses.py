@@ -8,6 +8,8 @@ from toolkit.train.control import PHASES, Beat
 from toolkit.train.policy import Pulse
 
 _EVERY_SECONDS = 1.0
+_AWAY_SECONDS = 2.0  # a driver that did not look for so long kept the workers waiting itself
+_EXCUSED_SECONDS = 5.0
 
 
 class Pulses:
@@ -23,16 +25,26 @@ class Pulses:
         self._beats = [Beat(PHASES[0], 0.0, 0, 0.0) for _ in actors]
         self._heard = [now for _ in actors]
         self._asked: dict[int, tuple[Any, float]] = {}
+        self._looked, self._excused = now, now
 
     def look(self) -> dict[int, Pulse]:
-        """What is known of each rank now."""
+        """What is known of each rank now.
+
+        Nothing is told for a moment after the driver was busy with something else, such as slow
+        storage: rank 0 then waited for the driver, and the others for rank 0.
+        """
         now = time.monotonic()
+        if now - self._looked > _AWAY_SECONDS:
+            self._excused = now + _EXCUSED_SECONDS
+        self._looked = now
         for rank, actor in enumerate(self._actors):
             asked = self._asked.get(rank)
             if asked is None:
                 self._asked[rank] = (actor.beat.options(concurrency_group="control").remote(), now)
             elif now - asked[1] >= _EVERY_SECONDS and self._answered(rank, asked[0]):
                 del self._asked[rank]
+        if now < self._excused:
+            return {}
         return {
             rank: Pulse(beat, now - heard)
             for rank, (beat, heard) in enumerate(zip(self._beats, self._heard, strict=True))

@@ -4,6 +4,7 @@ Ray's decorator is applied by `toolkit.train.group`; what trains is `toolkit.tra
 `leave` and `stack` run in a thread of their own, beside the training.
 """
 
+import contextlib
 import os
 import socket
 import sys
@@ -68,7 +69,8 @@ class Worker:
     def load(self) -> str:
         """Import the framework; return an address for the peers, 'host:port'."""
         if self._framework == "tf":
-            import tensorflow
+            with _hidden("jax", "sklearn", "pandas"):
+                import tensorflow
 
             del tensorflow
         else:
@@ -124,6 +126,18 @@ class Worker:
                 sys.stderr.write(log.read_text(errors="replace"))
                 raise as_host_error(error) from None
             return value, log.read_text(errors="replace")
+
+
+@contextlib.contextmanager
+def _hidden(*names: str) -> Iterator[None]:
+    """Let imports fail of packages that TensorFlow and Keras only try: a second of CPU a worker."""
+    absent = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in absent:
+            del sys.modules[name]
 
 
 def make_adapter(framework: str, source: RecipeSource, place: Place) -> Adapter:
