@@ -91,6 +91,7 @@ def test_nothing_at_the_address_is_told_at_once(tmp_path: Path) -> None:
     assert time.monotonic() - begun < 20
 
 
+@pytest.mark.soak
 def test_a_killed_driver_frees_the_cluster_and_can_be_resumed(
     nodes: RayNodes, tmp_path: Path
 ) -> None:

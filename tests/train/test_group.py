@@ -14,7 +14,7 @@ from tests.train.real import FRAMEWORKS, OPTIMIZERS, RECIPE, source, train, weig
 from toolkit.errors import RecipeError, WorkerError
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", [pytest.param("sgd", marks=pytest.mark.soak), "adam"])
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_any_number_of_workers_gives_the_same_weights(
     ray_cluster, framework: str, optimizer: str

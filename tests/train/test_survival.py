@@ -291,6 +291,7 @@ def test_it_leaves_when_asked_and_goes_on_with_another_number_of_workers(
     assert close(done.trained, undisturbed(framework, 100))
 
 
+@pytest.mark.soak
 def test_a_cluster_that_shrinks_and_grows(training, undisturbed, monkeypatch) -> None:
     """The sizes are told, not measured: real nodes come and go in test_nodes.py."""
     monkeypatch.setattr("toolkit.train.supervisor._LOOK_SECONDS", 0.2)
