@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 _SHARE = 0.02  # of the time, for checkpoints under 'auto'
+_PAUSE = 2.0  # between two of them under 'auto': the driver, which writes them, needs time too
 _MINUTE = 60.0
 _CHUNK_SECONDS = 1.0  # so that a request to leave is heard soon
 _GROWTH = 8
@@ -48,8 +49,9 @@ class Due:
         if isinstance(self._every, int):
             return step % self._every == 0
         if self._every == "auto":
+            passed = self._now() - self._last
             affordable = self._spent <= _SHARE * (self._now() - self._begun)
-            return (epoch_ended and affordable) or self._now() - self._last >= _MINUTE
+            return (epoch_ended and affordable and passed >= _PAUSE) or passed >= _MINUTE
         return self._every == "epoch" and epoch_ended
 
     def saved(self, seconds: float) -> None:
