@@ -24,17 +24,17 @@ MODULES = [
     startup,
     throughput,
     scaling,
-    growth,
     recovery,
     checkpoint_cost,
     plan_memory,
     streaming,
 ]
+LONG = [growth, digits_accuracy]
 
 
 def measure(options: Options) -> list[Result]:
     """The results of all benchmarks, in order."""
-    modules = MODULES if options.quick else [*MODULES, digits_accuracy]
+    modules = MODULES if options.quick else [*MODULES, *LONG]
     return [result for module in modules for result in module.measure(options)]
 
 
