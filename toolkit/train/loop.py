@@ -75,7 +75,7 @@ class Loop:
         self._due = Due(settings.checkpoint_every)
         self._callbacks: list[Callback] = recipe.callbacks() if recipe.callbacks else []
         self._losses = np.zeros(0)
-        self._step = self._saved = 0
+        self._step = 0
         self._finished = False
         self._drawn = 0.0
 
@@ -107,7 +107,7 @@ class Loop:
         """All that is needed to go on, on any number of workers; call it on every rank."""
         arrays = self._adapter.state() | {"loop.losses": self._losses}
         arrays |= {f"best.{name}": array for name, array in self._memory.best.items()}
-        facts = self._memory.facts()
+        facts = self._memory.facts() | {"finished": self._finished}
         if self._ledger is not None:
             arrays["loop.ledger"] = self._adapter.all_sum(self._ledger.counts).copy()
             facts["workers"] = self._ledger.worlds
@@ -121,7 +121,7 @@ class Loop:
         best = {n.removeprefix("best."): a for n, a in arrays.items() if n.startswith("best.")}
         self._memory.restore(state.facts, best)
         self._losses = np.array(arrays["loop.losses"], np.float64)
-        self._step = self._saved = state.step
+        self._step, self._finished = state.step, state.facts["finished"]
         if self._ledger is not None and self._adapter.place.rank == 0 and "loop.ledger" in arrays:
             self._ledger.restore(arrays["loop.ledger"], state.facts.get("workers", []))
 
@@ -159,18 +159,19 @@ class Loop:
         votes = np.zeros(3)
         votes[0] = self._control.leave or steps.stop == self._settings.limit
         if self._adapter.place.rank == 0:
-            ended = steps.stop // self._plan.steps_per_epoch > steps.start // (
-                self._plan.steps_per_epoch
-            )
-            votes[1] = self._due.at(steps.stop, ended)
+            per_epoch = self._plan.steps_per_epoch
+            votes[1] = self._due.at(steps.stop, steps.stop // per_epoch > self._epoch)
             votes[2] = self._chunk.learn(len(steps), seconds)
         sums = self._adapter.all_sum(np.concatenate([shares, votes]))
         return sums[:-3], bool(sums[-3] > 0), bool(sums[-2] > 0), int(sums[-1])
 
     def _finish_epochs(self) -> list[Row]:
         """Rows of the epochs that ended with the last steps."""
-        per_epoch, rows = self._plan.steps_per_epoch, []
-        sizes = np.array([self._plan.batch_size(step) for step in range(per_epoch)])
+        per_epoch, rows = self._plan.steps_per_epoch, list[Row]()
+        if len(self._losses) < per_epoch:
+            return rows
+        sizes = np.full(per_epoch, self._plan.global_batch)
+        sizes[-1] = self._plan.batch_size(per_epoch - 1)
         while len(self._losses) >= per_epoch:
             done, self._losses = self._losses[:per_epoch], self._losses[per_epoch:]
             epoch = (self._step - len(self._losses)) // per_epoch
@@ -237,7 +238,6 @@ class Loop:
         started = time.perf_counter()
         state = self.state()
         self._due.saved(time.perf_counter() - started)
-        self._saved = self._step
         return Checkpoint(state, self._memory.rows[-1] if self._memory.rows else {})
 
     def _end(self) -> Trained:

@@ -47,7 +47,7 @@ class TorchAdapter(Adapter):
         self._trained: Any = trained if place.world == 1 else self._wrap(trained)
         self._step: Any = Step(recipe, self._trained, list(example), place.world, self._device.type)
         self._base_rates = [group["lr"] for group in self._step.optimizer.param_groups]
-        self._loss = torch_parts.loss(recipe)
+        self._loss = self._step.loss
 
     @property
     def model(self) -> Any:

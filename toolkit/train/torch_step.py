@@ -26,6 +26,7 @@ class Step:
         device: 'cpu' or 'cuda'.
 
     Attributes:
+        loss: function of (outputs, targets) with one value a sample.
         optimizer: of the parameters that are trained.
         scaler: of the loss, with float16, or None.
     """
@@ -36,7 +37,7 @@ class Step:
         import torch
 
         self._recipe, self._model, self._names, self._world = recipe, model, names, world
-        self._loss = torch_parts.loss(recipe)
+        self.loss = torch_parts.loss(recipe)
         self._own = recipe.train_step.torch if recipe.train_step is not None else None
         self._half = None if recipe.precision == "float32" else getattr(torch, recipe.precision)
         self._autocast = torch.autocast(device, self._half) if self._half else _AS_IT_IS
@@ -108,10 +109,10 @@ class Step:
                 )
             return losses if self._half is None else losses.float()
         if self._half is None:
-            return self._loss(self._model(*inputs), targets)
+            return self.loss(self._model(*inputs), targets)
         with self._autocast:
             outputs = self._model(*inputs)
-        return self._loss(outputs.float(), targets)
+        return self.loss(outputs.float(), targets)
 
     def _check_gradients(self) -> None:
         """Refuse parameters outside the loss: DDP waits for them, and skips their neighbours."""
