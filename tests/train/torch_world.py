@@ -7,6 +7,7 @@ rank runs it, in a process forked from one that has torch loaded.
 import faulthandler
 import itertools
 import multiprocessing
+import random
 import runpy
 import socket
 import traceback
@@ -128,9 +129,20 @@ def _no_data():
 
 
 def _free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """The first of two free ports, which the system gives to nobody on its own.
+
+    A rank may start twice, the second time one port higher; of the ports that connections get by
+    themselves, that one may be taken by then.
+    """
+    for port in random.SystemRandom().sample(range(20_000, 32_000, 2), 100):
+        try:
+            for each in (port, port + 1):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", each))
+        except OSError:
+            continue
+        return port
+    raise OSError("no free port")
 
 
 def _run_rank(file, name, seat, arguments, pipe):
