@@ -18,23 +18,13 @@ from benchmarks import (
 )
 from benchmarks.harness import Options, Result, main
 
-MODULES = [
-    cli_startup,
-    train_distributed,
-    startup,
-    throughput,
-    scaling,
-    recovery,
-    checkpoint_cost,
-    plan_memory,
-    streaming,
-]
-LONG = [growth, digits_accuracy]
+QUICK = [cli_startup, train_distributed, throughput, recovery, plan_memory]
+LONG = [startup, scaling, checkpoint_cost, streaming, growth, digits_accuracy]
 
 
 def measure(options: Options) -> list[Result]:
     """The results of all benchmarks, in order."""
-    modules = MODULES if options.quick else [*MODULES, *LONG]
+    modules = QUICK if options.quick else [*QUICK, *LONG]
     return [result for module in modules for result in module.measure(options)]
 
 
