@@ -8,7 +8,7 @@ RECIPE ?= linear
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train-distributed test test-soak lint format bench bench-quick lock clean distclean
+.PHONY: help setup train-distributed test test-soak test-arm lint format bench bench-quick lock clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ test: $(READY) ## Run the tests
 
 test-soak: $(READY) ## Run the longer tests: more kills, lost nodes, jobs
 	@$(BIN)/python -m pytest -m soak
+
+test-arm: $(READY) ## Run the tests on an emulated aarch64 (240 MB in .cache/arm)
+	@deploy/arm/setup.sh
+	@$(BIN)/python -m pytest -m arm
 
 lint: $(READY) ## Check style (ruff), types (mypy) and import rules (import-linter)
 	@$(BIN)/ruff check .

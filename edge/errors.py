@@ -4,6 +4,8 @@
     |-- ModelError                the model file: missing, damaged, no model, needs operations that
     |   |                         the runtime lacks, or a manifest that is wrong
     |   `-- BrokenRuntimeError    the runtime is not installed, or failed while it ran the model
+    |-- BundleError               the bundle: damaged, cut off, too new (bundle_format.py)
+    |   `-- TrustError            not signed by a key that this device trusts
     `-- InputError                what was given to the model: shape, dtype, names, unreadable text
 
 A message says what was wrong, where, and the next step, in one to three lines. The exception of the

@@ -1,44 +1,67 @@
-"""Values as a user types or stores them, and how they become a batch."""
+"""Values as a user types or stores them, and how they become a batch.
+
+Images and sound are read in read_media.py.
+"""
 
 from __future__ import annotations
 
-import csv
-import json
+import io
 import math
+import os
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 import numpy as np
 
+from edge.commands import FORMS
 from edge.errors import InputError
 
-FORMS = "a number, JSON such as [1,2], a .npy, .json or .csv file, or - for standard input"
+IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+SOUNDS = (".wav",)
+SUFFIXES = (".npy", ".json", ".csv", ".txt", *SOUNDS, *IMAGES)
 
 
 def read(text: str, stdin: TextIO) -> np.ndarray:
     """The numbers that `text` stands for, of any shape.
 
     It is tried as: `-` (JSON or CSV from `stdin`), a number, JSON that begins with `[`, a path. A
-    CSV file may have a header line; one column gives [rows], more give [rows, columns].
+    CSV file may have a header line; one column gives [rows], more give [rows, columns]. An image
+    gives integers [height, width, channels], a .wav file float32 [samples] or [samples, channels].
 
     Raises InputError if it is none of these, unreadable, ragged, or not of finite numbers only.
     """
     text = text.strip()
     try:
-        array = _read(text, stdin)
+        return checked(_read(text, stdin), _short(text))
     except OSError as error:
-        raise InputError(f"input {text}: {error.strerror}\ngive {FORMS}") from error
-    except (ValueError, csv.Error, EOFError, MemoryError, RecursionError) as error:
+        raise InputError(f"input {text}: {error.strerror or error}\ngive {FORMS}") from error
+    except (ValueError, EOFError, MemoryError, RecursionError) as error:
         # MemoryError: the header of a damaged .npy file may promise any size.
         raise InputError(f"input {_short(text)}: {error}") from error
+
+
+def read_content(content: bytes, suffix: str) -> np.ndarray:
+    """The numbers of a file's content, given the suffix that says what it is.
+
+    Raises InputError as `read` does.
+    """
+    if suffix not in SUFFIXES:
+        raise InputError(f"a file {suffix or 'without suffix'}; known are {' '.join(SUFFIXES)}")
+    try:
+        return checked(_read_file(io.BytesIO(content), suffix, suffix), suffix)
+    except (OSError, ValueError, EOFError, MemoryError, RecursionError) as error:
+        raise InputError(f"input {suffix}: {error}") from error
+
+
+def checked(array: np.ndarray, where: str) -> np.ndarray:
+    """The array itself; raises InputError if it is not of finite numbers only, or empty."""
     if array.dtype.kind not in "biuf":
-        raise InputError(f"input {_short(text)}: holds something else than numbers")
+        raise InputError(f"input {where}: holds something else than numbers")
     if not array.size:
-        raise InputError(f"input {_short(text)}: holds no numbers")
+        raise InputError(f"input {where}: holds no numbers")
     if not np.isfinite(array).all():
         place = f" at {np.argwhere(~np.isfinite(array))[0].tolist()}" if array.ndim else ""
-        raise InputError(f"input {_short(text)}: NaN or infinity{place}")
+        raise InputError(f"input {where}: NaN or infinity{place}")
     return array
 
 
@@ -50,16 +73,64 @@ def _read(text: str, stdin: TextIO) -> np.ndarray:
     number = _number(text)
     if number is not None:
         return np.asarray(number)
-    path = Path(text)
-    if path.suffix == ".npy":
-        with path.open("rb") as file:  # np.load would take a zip archive for an array, too
-            array: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
-            return array
-    if path.suffix == ".json":
-        return _parse_json(path.read_text("utf-8-sig"))
-    if path.suffix == ".csv":
-        return _parse_csv(path.read_text("utf-8-sig"))
-    raise InputError(f"input {_short(text)!r} is none of them: {FORMS}")
+    suffix = os.path.splitext(text)[1].lower()  # noqa: PTH122 - pathlib costs a cold start 3 ms
+    if suffix not in SUFFIXES:
+        raise InputError(f"input {_short(text)!r} is none of them: {FORMS}")
+    with open(text, "rb") as file:  # noqa: PTH123
+        return _read_file(file, suffix, text)
+
+
+def _read_file(file: BinaryIO, suffix: str, where: str) -> np.ndarray:
+    if suffix in IMAGES or suffix in SOUNDS:
+        from edge import read_media
+
+        return read_media.image(file, where) if suffix in IMAGES else read_media.sound(file, where)
+    if suffix == ".npy":  # np.load would take a zip archive for an array, too
+        array: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
+        return array
+    content = file.read().decode("utf-8-sig")
+    return _parse_json(content) if suffix == ".json" else _parse_csv(content)
+
+
+def read_texts(text: str, stdin: TextIO) -> np.ndarray:
+    """Texts [n] for a model that takes them: one a line of `stdin` for `-`, or of a .txt file.
+
+    JSON that begins with `[` is a list of texts, a .json file holds one. Anything else is itself
+    the one text.
+
+    Raises InputError if a file cannot be read, or JSON is no list of texts.
+    """
+    if text == "-":
+        return _texts(stdin.read().splitlines(), "standard input")
+    suffix = os.path.splitext(text)[1].lower()  # noqa: PTH122
+    if text.lstrip().startswith("["):
+        content, suffix = text, ".json"
+    elif suffix in (".txt", ".json") and os.path.exists(text):  # noqa: PTH110
+        content = _text_of(text)
+    else:
+        return _texts([text], text)
+    if suffix == ".txt":
+        return _texts(content.splitlines(), text)
+    import json
+
+    try:
+        return _texts(json.loads(content), text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"input {_short(text)}: not JSON: {error}") from error
+
+
+def _text_of(path: str) -> str:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            return file.read().decode("utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise InputError(f"input {path}: {error}") from error
+
+
+def _texts(values: object, where: str) -> np.ndarray:
+    if not isinstance(values, list) or not values or not all(type(v) is str for v in values):
+        raise InputError(f"input {_short(where)}: expected texts, one a line or a JSON list")
+    return np.asarray(values, dtype=np.str_)
 
 
 def _parse(text: str) -> np.ndarray:
@@ -67,6 +138,8 @@ def _parse(text: str) -> np.ndarray:
 
 
 def _parse_json(text: str) -> np.ndarray:
+    import json
+
     try:
         value = json.loads(text)
     except ValueError as error:
@@ -78,7 +151,13 @@ def _parse_json(text: str) -> np.ndarray:
 
 
 def _parse_csv(text: str) -> np.ndarray:
-    rows = [row for row in csv.reader(text.splitlines()) if any(cell.strip() for cell in row)]
+    import csv
+
+    try:
+        lines = list(csv.reader(text.splitlines()))
+    except csv.Error as error:
+        raise ValueError(str(error)) from error
+    rows = [row for row in lines if any(cell.strip() for cell in row)]
     if rows and all(_number(cell) is None for cell in rows[0]):
         rows = rows[1:]  # the header
     for number, row in enumerate(rows, 1):

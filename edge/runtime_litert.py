@@ -9,16 +9,16 @@ the names are numbered. The manifest's names, if any, replace them (see `edge.te
 from __future__ import annotations
 
 import importlib
+import mmap
 import os
 import re
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from edge.errors import BrokenRuntimeError, ModelError
-from edge.manifest import read_from_tflite
+from edge.manifest import Manifest, read_from_tflite
 from edge.model import Model
 from edge.tensor import DTYPES, Tensor, natural_order
 
@@ -26,17 +26,26 @@ _RUNTIMES = (("ai_edge_litert", "LiteRT"), ("tflite_runtime", "TensorFlow Lite")
 
 
 class LiteRtModel(Model):
-    """A .tflite file in a LiteRT interpreter. Raises as `edge.runtime.load` does."""
+    """A .tflite file in a LiteRT interpreter. Raises as `edge.runtime.load` does.
 
-    def __init__(self, path: str | os.PathLike[str], threads: int) -> None:
-        source = str(path)
-        # Read once: model and manifest are then surely of the same file.
-        data = Path(path).read_bytes()
-        try:
-            manifest = read_from_tflite(data)
-        except ModelError as error:
-            raise ModelError(f"{source}: {error}") from error
-        self._interpreter, runtime = _open(source, data, threads)
+    content: the bytes of the file where it is a member of a bundle; otherwise the file is mapped
+    into memory. Replace it by renaming another over it, never by writing into it.
+    manifest: the bundle's, which is taken unread; otherwise the file's.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        threads: int,
+        content: memoryview | None = None,
+        manifest: Manifest | None = None,
+    ) -> None:
+        if content is None:
+            with open(source, "rb") as file:  # noqa: PTH123 - pathlib costs a cold start 3 ms
+                manifest = _manifest(source, file.fileno())
+                self._interpreter, runtime = _open(source, threads, _same_file(source, file))
+        else:
+            self._interpreter, runtime = _open(source, threads, bytes(content))
         inputs, outputs = _named(self._interpreter)
         super().__init__(
             source,
@@ -67,11 +76,29 @@ class LiteRtModel(Model):
         self._shapes = shapes
 
 
-def _open(source: str, data: bytes, threads: int) -> tuple[Any, str]:
-    """An interpreter with its memory planned, and the runtime's name and version."""
+def _manifest(source: str, descriptor: int) -> Manifest | None:
+    with mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as data:
+        try:
+            return read_from_tflite(data)  # type: ignore[arg-type]
+        except ModelError as error:
+            raise ModelError(f"{source}: {error}") from error
+
+
+def _same_file(source: str, file: BinaryIO) -> str:
+    """A path to the open file: model and manifest are then surely of the same one."""
+    path = f"/proc/self/fd/{file.fileno()}"
+    return path if os.path.exists(path) else source  # noqa: PTH110
+
+
+def _open(source: str, threads: int, model: str | bytes) -> tuple[Any, str]:
+    """An interpreter with its memory planned, and the runtime's name and version.
+
+    model: a path, or the content, which the runtime takes as bytes only.
+    """
     interpreter_class, runtime = _find_runtime(source)
+    where = "model_path" if isinstance(model, str) else "model_content"
     try:
-        interpreter = interpreter_class(model_content=data, num_threads=threads)
+        interpreter = interpreter_class(**{where: model}, num_threads=threads)
     except (ValueError, RuntimeError) as error:
         raise ModelError(
             f"{source}: {runtime} cannot read the file: {error}\ncopy or export it again"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -28,30 +27,40 @@ _DTYPES = {
 
 
 class OnnxModel(Model):
-    """An .onnx file in an ONNX Runtime session. Raises as `edge.runtime.load` does."""
+    """An .onnx file in an ONNX Runtime session. Raises as `edge.runtime.load` does.
 
-    def __init__(self, path: str | os.PathLike[str], threads: int) -> None:
-        source = str(path)
-        self._session, runtime = _open(source, threads)
+    content: the bytes of the file where it is a member of a bundle. Otherwise the file is opened by
+    its path, because weights may lie in a second file next to it.
+    manifest: the bundle's, which is taken unread; otherwise the file's.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        threads: int,
+        content: memoryview | None = None,
+        manifest: Manifest | None = None,
+    ) -> None:
+        self._session, runtime = _open(source, threads, content)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         super().__init__(
             source,
             runtime,
             [_tensor(source, argument) for argument in inputs],
             [_tensor(source, argument) for argument in outputs],
-            _manifest(source, self._session),
+            manifest or _manifest(source, self._session),
         )
-        self._input_names = [inputs[i].name for i in self._input_order]
-        self._output_names = [outputs[i].name for i in self._output_order]
+        self._file_inputs = [inputs[i].name for i in self._input_order]
+        self._file_outputs = [outputs[i].name for i in self._output_order]
 
     def _run(self, inputs: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
         outputs: list[np.ndarray] = self._session.run(
-            self._output_names, dict(zip(self._input_names, inputs))
+            self._file_outputs, dict(zip(self._file_inputs, inputs))
         )
         return outputs
 
 
-def _open(source: str, threads: int) -> tuple[Any, str]:
+def _open(source: str, threads: int, content: memoryview | None) -> tuple[Any, str]:
     """A session, and the runtime's name and version."""
     try:
         import onnxruntime
@@ -65,10 +74,13 @@ def _open(source: str, threads: int) -> tuple[Any, str]:
     options.log_severity_level = 3  # errors only
     runtime = f"onnxruntime {onnxruntime.__version__}"
     try:
-        # By path and not by bytes: weights may lie in a second file next to it. The fallback would
-        # try the same provider a second time and say so on stdout, where the answers go.
+        # It takes bytes only: the copy is freed when this returns. The fallback would try the same
+        # provider a second time and say so on stdout, where the answers go.
         session = onnxruntime.InferenceSession(
-            source, options, providers=["CPUExecutionProvider"], enable_fallback=False
+            source if content is None else bytes(content),
+            options,
+            providers=["CPUExecutionProvider"],
+            enable_fallback=False,
         )
     except Exception as error:  # its exceptions share no base but Exception
         raise ModelError(f"{source}: {_why_not_opened(runtime, error)}") from error

@@ -1,68 +1,119 @@
-"""Preprocessing as data: a short list of steps that travels with the model.
+"""Pre- and postprocessing as data: a short list of steps that travels with the model.
 
-A step is a JSON object with the key `step` and the fields below; a batch is [n, ...]. All
-arithmetic is in float32, the same on every device.
-
-    {"step": "cast", "dtype": "uint8"}                    to integers: rounded and clipped
-    {"step": "scale", "factor": 0.0625, "offset": -1}     x * factor + offset, which may be left out
-    {"step": "standardize", "mean": 0.5, "std": [1, 2]}   (x - mean) / std, numbers or one a column
-    {"step": "reshape", "shape": [8, 8, 1]}               shape of one sample; one size may be -1
+A step is a JSON object with the key `step` and the fields in FIELDS; docs/steps.md describes each.
+A batch is [n, ...]; what a step says of axes is about one sample. Numbers become float32 (integers
+only where a step says so), the same on every device. The steps themselves are in steps_basic.py,
+steps_image.py, steps_text.py, steps_signal.py and steps_output.py, loaded when first needed.
 """
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable
 
 import numpy as np
 
+from edge import steps_basic
 from edge.errors import InputError
+from edge.steps_fields import MAX_STEPS, Family, Run, Step, shown
 
-Step = Mapping[str, Any]
-
-CASTS = ("float16", "float32", "int8", "uint8", "int16", "int32", "int64")
+__all__ = ["FIELDS", "Step", "apply", "check", "compile", "raw_shape"]
 
 FIELDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "cast": (("dtype",), ()),
     "scale": (("factor",), ("offset",)),
     "standardize": (("mean", "std"), ()),
     "reshape": (("shape",), ()),
+    "transpose": (("axes",), ()),
+    "one_hot": (("depth",), ()),
+    "log": (("floor",), ("offset", "base")),
+    "resize": (("size",), ("method",)),
+    "crop": (("size",), ("at",)),
+    "pad": (("size",), ("value", "side")),
+    "grayscale": ((), ()),
+    "channels": (("order",), ()),
+    "tokenise": (
+        ("vocabulary", "length", "unknown", "padding"),
+        ("split", "lower", "truncate"),
+    ),
+    "window": (("length", "hop"), ("function", "centre")),
+    "fft": (("size",), ("power",)),
+    "mel": (("rate", "bands"), ("low", "high", "scale", "norm")),
+    "softmax": ((), ()),
+    "sigmoid": ((), ()),
+    "argmax": ((), ()),
+    "top_k": (("k",), ()),
+    "threshold": (("above",), ()),
+    "dequantise": (("scale", "zero_point"), ()),
 }
 """Step name -> (fields that it needs, fields that may be left out)."""
 
 
 def apply(steps: Sequence[Step], batch: np.ndarray) -> np.ndarray:
-    """Run the steps in order on a batch [n, ...]; the batch itself is left as it was.
+    """Run the steps in order on one batch [n, ...]; see `compile` for several."""
+    return compile(steps)(batch)
 
-    Raises InputError if a step is wrong (see `check`) or does not fit the batch.
+
+def compile(  # noqa: A001 - what it is called for regular expressions, too
+    steps: Sequence[Step], member: Callable[[str], bytes] | None = None
+) -> Run:
+    """Check the steps and make their tables once.
+
+    The result runs the steps in order on a batch [n, ...] and leaves the batch itself as it was;
+    it may be used by several threads. It raises InputError if a step does not fit the batch.
+
+    member  reads a file by name, where a step names one; a bundle's members, for example
+
+    Raises InputError if a step is wrong (see `check`), or a file that it names is.
     """
     check(steps)
-    for index, step in enumerate(steps):
-        batch = _apply_one(index, step, batch)
-    return batch
+    made = []
+    for index, given in enumerate(steps):
+        step = _with_member(index, given, member)
+        made.append(
+            (f"step {index} ({step['step']})", _family(step["step"])[1][step["step"]](step))
+        )
+    takes_text = bool(steps) and steps[0]["step"] == "tokenise"
+
+    def run(batch: np.ndarray) -> np.ndarray:
+        if made and not takes_text and batch.dtype.kind not in "biuf":
+            raise InputError(f"{made[0][0]}: {batch.dtype} holds no numbers; texts need tokenise")
+        for name, one in made:
+            batch = _fitted(name, one, batch)
+        return batch
+
+    return run
+
+
+def _fitted(name: str, one: Run, batch: np.ndarray) -> np.ndarray:
+    try:
+        return one(batch)
+    except ValueError as error:
+        shape = list(batch.shape[1:])
+        raise InputError(f"{name}: does not fit samples of shape {shape}: {error}") from error
 
 
 def check(steps: Sequence[Step]) -> None:
-    """Raise InputError that names the first wrong step, by index, and its field."""
+    """Raise InputError that names the first wrong step, by index, and its field.
+
+    Sizes are limited, so that steps from elsewhere cannot fill the memory.
+    """
     if not isinstance(steps, (list, tuple)):
-        raise InputError(f"preprocessing: expected a list of steps, got {steps!r}")
+        raise InputError(f"expected a list of steps, got {shown(steps)}")
+    if len(steps) > MAX_STEPS:
+        raise InputError(f"{len(steps)} steps, over the limit of {MAX_STEPS}")
     for index, step in enumerate(steps):
         name = step.get("step") if isinstance(step, Mapping) else None
         if not isinstance(name, str):
-            raise InputError(f"step {index}: expected an object with the key 'step', got {step!r}")
+            raise InputError(
+                f"step {index}: expected an object with the key 'step', got {shown(step)}"
+            )
         if name not in FIELDS:
-            raise InputError(f"step {index}: unknown step {name!r}{_nearest(name, FIELDS)}")
-        needed, optional = FIELDS[name]
-        for field in needed:
-            if field not in step:
-                raise InputError(f"step {index} ({name}): {field} is missing")
-        for field in step:
-            if field not in ("step", *needed, *optional):
-                near = _nearest(field, (*needed, *optional))
-                raise InputError(f"step {index} ({name}): unknown field {field!r}{near}")
+            raise InputError(f"step {index}: unknown step {shown(name)}{_nearest(name, FIELDS)}")
         problem = _problem(step)
+        if not problem and name == "tokenise" and index:
+            problem = "must be the first step: what comes before makes numbers"
         if problem:
             raise InputError(f"step {index} ({name}): {problem}")
 
@@ -70,15 +121,29 @@ def check(steps: Sequence[Step]) -> None:
 def raw_shape(steps: Sequence[Step], shape: Sequence[int | None]) -> tuple[int | None, ...]:
     """The shape of one sample before the steps, given the model's `shape` of one sample.
 
-    Only `reshape` changes it. What comes before a reshape is taken as flat, unless a `standardize`
-    there says how many columns it expects.
+    None where a size is free. What comes before a reshape is taken as flat, unless a `standardize`
+    there says how many columns it expects, or another step how many axes; images as three axes.
+
+    Raises InputError if a step makes another number of axes than what comes after it takes.
     """
     names = [step["step"] for step in steps]
-    sizes = [size for size in shape if size is not None]
-    if "reshape" not in names or len(sizes) < len(shape):
+    if "reshape" not in names:
+        return _undone(steps, tuple(shape))
+    position = names.index("reshape")
+    before = steps[:position]
+    for step in before:
+        if step["step"] not in _SHAPE_STAYS:
+            return _alone(step)
+    sizes = list(shape)
+    if not _SHAPE_STAYS.issuperset({*names[position:]} - {"reshape", "transpose"}):
+        sizes = [None if size == -1 else size for size in steps[position]["shape"]]
+        if None in sizes:
+            return (None,)
+    known = [size for size in sizes if size is not None]
+    if len(known) < len(sizes):
         return tuple(shape)
-    total = math.prod(sizes)
-    for step in steps[: names.index("reshape")]:
+    total = math.prod(known)
+    for step in before:
         for field in ("mean", "std"):
             columns = np.size(step.get(field, 0.0))
             if 1 < columns < total:
@@ -86,93 +151,116 @@ def raw_shape(steps: Sequence[Step], shape: Sequence[int | None]) -> tuple[int |
     return (total,)
 
 
+_SHAPE_STAYS = {
+    "cast", "scale", "standardize", "log", "softmax", "sigmoid", "threshold", "dequantise",
+}  # fmt: skip
+
+_LAST_AXES: Mapping[str, tuple[int, tuple[int | None, ...]]] = {
+    "grayscale": (1, (3,)),
+    "channels": (1, (None,)),
+    "window": (2, (None,)),
+    "fft": (1, (None,)),
+    "mel": (1, (None,)),
+    "one_hot": (1, ()),
+    "argmax": (0, (None,)),
+    "top_k": (2, (None,)),
+}
+"""Step -> how many of the last axes it makes, and the sizes that it makes them of."""
+
+
+def _undone(steps: Sequence[Step], shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    for step in reversed(steps):
+        name = step["step"]
+        if name == "transpose":
+            axes = step["axes"]
+            _need(step, len(axes) == len(shape), shape)
+            shape = tuple(shape[axes.index(axis)] for axis in range(len(axes)))
+        elif name in ("resize", "crop", "pad"):
+            count = len(step["size"])
+            _need(step, count <= len(shape), shape)
+            shape = (None,) * count + shape[count:]
+        elif name == "tokenise":
+            shape = ()
+        elif name in _LAST_AXES:
+            count, sizes = _LAST_AXES[name]
+            _need(step, count <= len(shape), shape)
+            shape = shape[: len(shape) - count] + sizes
+    return shape
+
+
+def _need(step: Step, good: bool, shape: tuple[int | None, ...]) -> None:
+    if not good:
+        axes = f"{len(step['axes'])} axes" if "axes" in step else "not the axes"
+        raise InputError(f"{step['step']}: {axes} for samples of shape {list(shape)}")
+
+
+def _alone(step: Step) -> tuple[int | None, ...]:
+    """What the first step that changes the shape takes, where a reshape hides what it makes."""
+    name = step["step"]
+    if name == "transpose":
+        return (None,) * len(step["axes"])
+    if name in ("resize", "channels") or (name in ("crop", "pad") and len(step["size"]) > 1):
+        return (None,) * 3
+    if name == "tokenise":
+        return ()
+    return (None, None, 3) if name == "grayscale" else (None,)
+
+
 def _nearest(name: str, known: Any) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
+    import difflib  # rarely needed, and not free to load
+
+    close = difflib.get_close_matches(name[:40], list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"
 
 
 def _problem(step: Step) -> str:
-    """What is wrong with the values of a step whose fields are right; empty if nothing is."""
-    name = step["step"]
-    if name == "cast":
-        known = step["dtype"] in CASTS
-        return "" if known else f"dtype {step['dtype']!r} is not one of {', '.join(CASTS)}"
-    if name == "reshape":
-        return _shape_problem(step["shape"])
+    """What is wrong with a step of a known name; empty if nothing is."""
+    needed, optional = FIELDS[step["step"]]
+    for field in needed:
+        if field not in step:
+            return f"{field} is missing"
     for field in step:
-        if field == "step":
-            continue
-        value = step[field]
-        values = value if name == "standardize" and isinstance(value, (list, tuple)) else [value]
-        if not values or not all(_is_number(number) for number in values):
-            return f"{field} is {value!r}, not a finite number that float32 can hold"
-        if field == "std" and not all(np.float32(number) > 0 for number in values):
-            return f"std is {value!r}; it must be above 0"
-    return ""
+        if field not in ("step", *needed, *optional):
+            return f"unknown field {shown(field)}{_nearest(str(field), (*needed, *optional))}"
+    return _family(step["step"])[0][step["step"]](step)
 
 
-def _shape_problem(shape: object) -> str:
-    if not isinstance(shape, (list, tuple)) or not all(
-        type(size) is int and (size > 0 or size == -1) for size in shape
-    ):
-        return f"shape is {shape!r}, not a list of sizes above 0"
-    return "shape may have -1 only once" if list(shape).count(-1) > 1 else ""
+def _family(name: str) -> Family:
+    """The module that has the step; loaded here, so that a device pays for what it uses."""
+    if name in steps_basic.FAMILY[0]:
+        return steps_basic.FAMILY
+    if name in ("resize", "crop", "pad", "grayscale", "channels"):
+        from edge import steps_image
+
+        return steps_image.FAMILY
+    if name == "tokenise":
+        from edge import steps_text
+
+        return steps_text.FAMILY
+    if name in ("window", "fft", "mel"):
+        from edge import steps_signal
+
+        return steps_signal.FAMILY
+    from edge import steps_output
+
+    return steps_output.FAMILY
 
 
-def _is_number(value: object) -> bool:
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
-        return False
-    return abs(value) <= float(np.finfo(np.float32).max)  # false for NaN, too
+def _with_member(index: int, step: Step, member: Callable[[str], bytes] | None) -> Step:
+    """The step with the vocabulary that it names by a member."""
+    if not isinstance(step.get("vocabulary"), Mapping):
+        return step
+    from edge.steps_text import read_vocabulary
 
-
-def _apply_one(index: int, step: Step, batch: np.ndarray) -> np.ndarray:
-    name = step["step"]
+    name = step["vocabulary"]["member"]
+    where = f"step {index} ({step['step']}): vocabulary {name}"
+    if member is None:
+        raise InputError(f"{where}: is a file of a bundle; there is no bundle here")
     try:
-        return _APPLY[name](step, batch)
-    except ValueError as error:
-        raise InputError(
-            f"step {index} ({name}): does not fit samples of shape {list(batch.shape[1:])}: {error}"
-        ) from error
-
-
-def _cast(step: Step, batch: np.ndarray) -> np.ndarray:
-    """To integers: rounded half to even and clipped to the dtype's range.
-
-    What C does with a float that does not fit an integer differs between x86 and ARM, hence the
-    clip. Beyond 2**53 float64 cannot tell integers apart, so there int64 is clipped, too.
-    """
-    target = np.dtype(step["dtype"])
-    if target.kind == "f":
-        with np.errstate(over="ignore"):
-            return batch.astype(target)
-    limits = np.iinfo(step["dtype"])
-    low, high = max(limits.min, -(2**53)), min(limits.max, 2**53)
-    whole = np.clip(np.rint(batch.astype(np.float64)), low, high)
-    return whole.astype(target)
-
-
-def _scale(step: Step, batch: np.ndarray) -> np.ndarray:
-    factor, offset = np.float32(step["factor"]), np.float32(step.get("offset", 0.0))
-    scaled: np.ndarray = batch.astype(np.float32) * factor + offset
-    return scaled
-
-
-def _standardize(step: Step, batch: np.ndarray) -> np.ndarray:
-    mean, std = np.float32(step["mean"]), np.float32(step["std"])
-    for field, value in (("mean", mean), ("std", std)):
-        if np.ndim(value) and np.shape(value) != batch.shape[-1:]:
-            raise ValueError(f"{field} has {np.size(value)} numbers, one for each column is needed")
-    standard: np.ndarray = (batch.astype(np.float32) - mean) / std
-    return standard
-
-
-def _reshape(step: Step, batch: np.ndarray) -> np.ndarray:
-    return batch.reshape((len(batch), *step["shape"]))
-
-
-_APPLY: Mapping[str, Callable[[Step, np.ndarray], np.ndarray]] = {
-    "cast": _cast,
-    "scale": _scale,
-    "standardize": _standardize,
-    "reshape": _reshape,
-}
+        read = {**step, "vocabulary": read_vocabulary(member(name))}
+    except (KeyError, ValueError) as error:
+        raise InputError(f"{where}: cannot be read: {error}") from error
+    problem = _problem(read)
+    if problem:
+        raise InputError(f"{where}: {problem}")
+    return read

@@ -18,10 +18,19 @@ DTYPES = (
 )  # fmt: skip
 """The dtypes that both a manifest and a runtime may name, spelled as numpy spells them."""
 
+QUANTISED = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-(2**15), 2**15 - 1)}
+"""The integers that may stand for float32 in a file, and their ranges."""
+
+
+_KEYS = {"name", "shape", "dtype"}
+
 
 @dataclass(frozen=True)
 class Tensor:
     """Name, shape and dtype of an input or output.
+
+    quantization  (scale, zero point) where the file itself holds integers that stand for float32:
+                  value = (integer - zero point) * scale. The dtype is float32 then.
 
     Law: `Tensor.from_json(t.to_json(), where) == t`.
     """
@@ -29,14 +38,18 @@ class Tensor:
     name: str
     shape: Shape
     dtype: str
+    quantization: tuple[float, int] | None = None
 
     def __str__(self) -> str:
         sizes = ", ".join("n" if size is None else str(size) for size in self.shape)
         return f"{self.name} {self.dtype}[{sizes}]"
 
     def to_json(self) -> dict[str, Any]:
-        """As a JSON object; a free axis is null."""
-        return {"name": self.name, "shape": list(self.shape), "dtype": self.dtype}
+        """As a JSON object; a free axis is null; `quantization` only where there is one."""
+        value: dict[str, Any] = {"name": self.name, "shape": list(self.shape), "dtype": self.dtype}
+        if self.quantization is not None:
+            value["quantization"] = dict(zip(("scale", "zero_point"), self.quantization))
+        return value
 
     @classmethod
     def from_json(cls, value: object, where: str) -> Tensor:
@@ -44,7 +57,7 @@ class Tensor:
 
         Raises ModelError that names the field, prefixed by `where`.
         """
-        if not isinstance(value, Mapping) or set(value) != {"name", "shape", "dtype"}:
+        if not isinstance(value, Mapping) or set(value) - {"quantization"} != _KEYS:
             raise ModelError(f"{where}: expected an object with name, shape and dtype")
         name, shape, dtype = value["name"], value["shape"], value["dtype"]
         if not isinstance(name, str) or not name:
@@ -53,7 +66,29 @@ class Tensor:
             raise ModelError(f"{where}.shape: expected sizes above 0 or null, got {shape!r}")
         if dtype not in DTYPES:
             raise ModelError(f"{where}.dtype: {dtype!r} is not one of {', '.join(DTYPES)}")
-        return cls(name, tuple(shape), dtype)
+        if "quantization" not in value:
+            return cls(name, tuple(shape), dtype)
+        quantization = value["quantization"]
+        problem = _quantization_problem(quantization, dtype)
+        if problem:
+            raise ModelError(f"{where}.quantization: {problem}")
+        pair = (float(quantization["scale"]), quantization["zero_point"])
+        return cls(name, tuple(shape), dtype, pair)
+
+
+def _quantization_problem(value: Any, dtype: str) -> str:
+    """What is wrong with the JSON of a quantisation; empty if nothing is."""
+    if not isinstance(value, Mapping) or set(value) != {"scale", "zero_point"}:
+        return f"expected an object with scale and zero_point, got {value!r}"
+    scale, zero = value["scale"], value["zero_point"]
+    if dtype != "float32":
+        return f"integers stand for float32 only, not for {dtype}"
+    # float32 computes with it: 1e-60 would be 0 there, 1e39 infinity
+    if type(scale) not in (int, float) or not 1.2e-38 <= scale <= 3.4e38:
+        return f"scale is {scale!r}, not a number above 0 that float32 can hold"
+    if type(zero) is not int or not any(low <= zero <= high for low, high in QUANTISED.values()):
+        return f"zero_point is {zero!r}, not a whole number of 16 bits"
+    return ""
 
 
 def _is_size(size: object) -> bool:
@@ -71,6 +106,7 @@ def align(found: Sequence[Tensor], wanted: Sequence[Tensor], where: str) -> list
     By name where both sides carry the same names; by position where they share none, because
     converters rename (`args_0`, `StatefulPartitionedCall:0`). Shapes and dtypes must agree in both
     cases: that catches most swaps, and only a comparison of answers catches two tensors alike.
+    Where the manifest states a quantisation, the model may hold integers for the float32.
 
     Raises ModelError if the counts, a shape or a dtype differ, or only some names are shared.
     """
@@ -97,10 +133,18 @@ def align(found: Sequence[Tensor], wanted: Sequence[Tensor], where: str) -> list
     return order
 
 
-def _agree(one: Tensor, other: Tensor) -> bool:
-    sizes = zip(one.shape, other.shape)
+def _agree(found: Tensor, wanted: Tensor) -> bool:
+    sizes = zip(found.shape, wanted.shape)
     return (
-        one.dtype == other.dtype
-        and len(one.shape) == len(other.shape)
+        (found.dtype == wanted.dtype or _stands_for(found.dtype, wanted))
+        and len(found.shape) == len(wanted.shape)
         and all(a == b or a is None or b is None for a, b in sizes)
     )
+
+
+def _stands_for(dtype: str, wanted: Tensor) -> bool:
+    """Whether integers of `dtype` may hold the tensor's float32 as its quantisation says."""
+    if wanted.quantization is None or dtype not in QUANTISED:
+        return False
+    low, high = QUANTISED[dtype]
+    return low <= wanted.quantization[1] <= high

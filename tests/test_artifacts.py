@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from toolkit import artifacts
-from toolkit.artifacts import Export, Golden, Run
+from toolkit import runs
+from toolkit.artifacts import Export, Golden
 from toolkit.errors import NotFoundError, StorageError, UsageError
+from toolkit.runs import Run
 from toolkit.source import RecipeSource
 
 SOURCE = RecipeSource("recipe = 1\n", "/somewhere/job.py", {"epochs": 3})
@@ -112,8 +113,8 @@ def test_a_new_run_is_described(tmp_path):
 
 def test_a_reader_never_sees_half_a_description(tmp_path, monkeypatch):
     """`toolkit runs` in another terminal, or a kill, between two writes."""
-    seen, write = [], artifacts.write_json
-    monkeypatch.setattr(artifacts, "write_json", lambda *args: seen.append(args) or write(*args))
+    seen, write = [], runs.write_json
+    monkeypatch.setattr(runs, "write_json", lambda *args: seen.append(args) or write(*args))
     new(tmp_path)
     assert seen
     for _, facts in seen:
@@ -252,7 +253,7 @@ def test_a_run_is_trained_by_one_process_at_a_time(tmp_path):
 
 
 def test_the_latest_unfinished_run(tmp_path):
-    from toolkit.artifacts import find_run
+    from toolkit.runs import find_run
 
     with pytest.raises(NotFoundError, match="no run"):
         find_run(tmp_path, None, unfinished=True)

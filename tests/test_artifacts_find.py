@@ -2,8 +2,8 @@
 
 import pytest
 
-from toolkit.artifacts import Run, find_run, list_runs
 from toolkit.errors import NotFoundError
+from toolkit.runs import Run, find_run, list_runs
 from toolkit.source import RecipeSource
 
 

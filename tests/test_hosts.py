@@ -195,3 +195,11 @@ def test_a_pipe_that_breaks_in_the_middle_of_an_answer_is_reported(tmp_path):
     process = type("Dead", (), {"exitcode": -9, "join": lambda self: None})()
     with pytest.raises(HostError, match="killed by SIGKILL"):
         ChildProcesses()._receive(ours, process, tmp_path / "log")
+
+
+def test_a_process_that_takes_too_much_memory_is_ended_and_says_so(tmp_path):
+    hungry = "import time; hoard = bytearray(400_000_000); time.sleep(60)"
+    with ChildProcesses(memory=200_000_000) as children:
+        future = children.submit(exec, hungry, log=tmp_path / "log")
+        with pytest.raises(HostError, match=r"took 0\.\d GB of memory, more than the 0\.2 GB"):
+            future.result(timeout=30)

@@ -1,41 +1,16 @@
-"""The values that stages hand to each other, and the run directory they live in.
+"""The values that stages hand to each other: golden vectors, exported files, checks."""
 
-    runs/linear-20260102-030405-ab12/
-      run.json             status, recipe hash, versions, seed, workers, timings, metrics, exports
-      recipe.py            the recipe as it was trained
-      metrics.jsonl        one row an epoch and framework
-      ledger.jsonl         how often each sample was trained, where --ledger asked for it
-      checkpoints/FW/      states to go on from
-      tensorboard/FW/      TensorBoard events
-      FW/                  the trained model (.keras, or .safetensors and .pt2) and golden.npz
-      exports/             one file a framework, target and precision
-      logs/                what workers and converters printed
-      verification.json
-
-Files are plain and are written atomically. None is read with pickle.
-"""
-
-import contextlib
-import datetime
-import fcntl
+import hashlib
 import io
-import json
-import secrets
-import threading
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Self
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
-from toolkit.errors import NotFoundError, UsageError, nearest
-from toolkit.files import finite, make_directory, storage_errors, write_bytes, write_json
 from toolkit.recipe import Array
-from toolkit.source import RecipeSource
 
 MODEL_FILES = {"tf": "model.keras", "torch": "model.safetensors"}
-_FACTS = {"status", "created", "recipe", "exports"}  # what every run.json holds
 
 
 @dataclass(frozen=True)
@@ -80,7 +55,11 @@ class Export:
 
     Attributes:
         file: path relative to the run directory.
+        target: 'tflite', 'onnx', 'savedmodel' or 'pt2'.
+        precision: one of `toolkit.export.job.PRECISIONS`.
         batch: the fixed batch size, or None where any batch is taken.
+        sha256: of the file; of names and contents where it is a folder.
+        calibration: SHA-256 of the samples that static quantisation saw, or ''.
         note: what a user should know about it, such as why the batch is fixed.
     """
 
@@ -93,6 +72,7 @@ class Export:
     sha256: str
     seconds: float
     note: str = ""
+    calibration: str = ""
 
 
 @dataclass(frozen=True)
@@ -106,6 +86,16 @@ class Check:
         kept: share of golden samples whose decision is unchanged, 0 to 1.
         passed: whether all levels passed.
         reason: why not, or ''.
+        snr: signal to noise ratio of the outputs in dB, or None.
+        metric: name of the task's metric, or '' where there is none.
+        before: the trained model's metric on the validation samples.
+        after: the file's.
+        drop: by how much it got worse; below 0 it got better.
+        low: lower end of the drop's 95 % interval.
+        high: its upper end.
+        samples: how many validation samples the metric saw.
+        sha256: of the file that was checked.
+        blame: which step or layer is at fault, where that was looked for.
     """
 
     file: str
@@ -117,220 +107,21 @@ class Check:
     kept: float | None
     passed: bool
     reason: str = ""
+    snr: float | None = None
+    metric: str = ""
+    before: float | None = None
+    after: float | None = None
+    drop: float | None = None
+    low: float | None = None
+    high: float | None = None
+    samples: int = 0
+    sha256: str = ""
+    blame: str = ""
 
 
-class Run:
-    """One run directory; every write is atomic."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._lock = threading.RLock()  # frameworks are trained in threads of their own
-
-    @classmethod
-    def create(cls, root: Path, name: str, source: RecipeSource, facts: Mapping[str, Any]) -> Self:
-        """Make a new run directory under `root` and write its recipe and first run.json.
-
-        Raises:
-            StorageError: `root` cannot be written.
-        """
-        now = datetime.datetime.now(datetime.UTC)
-        run = cls(root / f"{name}-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}")
-        for folder in ("exports", "logs"):
-            make_directory(run.path / folder)
-        write_bytes(run.path / "recipe.py", source.text.encode())
-        recipe = {
-            "name": name,
-            "origin": source.origin,
-            "overrides": dict(source.overrides),
-            "sha256": source.sha256,
-        }
-        created = now.isoformat(timespec="microseconds")  # tells the latest of one second
-        first = {"status": "training", "created": created, **facts, "recipe": recipe, "exports": []}
-        write_json(run.path / "run.json", first)
-        return run
-
-    @property
-    def name(self) -> str:
-        """The directory's name, which is the run's."""
-        return self.path.name
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """The content of run.json.
-
-        Raises:
-            UsageError: the directory is not a run, or run.json is damaged.
-        """
-        try:
-            facts = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise UsageError(f"{self.path} is not a usable run directory: {error}") from error
-        if not isinstance(facts, dict) or not set(facts) >= _FACTS:
-            raise UsageError(f"{self.path / 'run.json'} is damaged; train again")
-        return facts
-
-    def update(self, **facts: Any) -> None:
-        """Replace top-level entries of run.json."""
-        with self._lock:
-            write_json(self.path / "run.json", self.facts | facts)
-
-    def record_framework(self, framework: str, facts: Mapping[str, Any]) -> None:
-        """Record that `framework` is trained, with its steps, timings and metrics."""
-        with self._lock:
-            self.update(frameworks=self.facts.get("frameworks", {}) | {framework: dict(facts)})
-
-    def append_rows(self, table: str, framework: str, rows: list[dict[str, Any]]) -> None:
-        """Append rows to `table`.jsonl, where they can be followed during training."""
-        path = self.path / f"{table}.jsonl"
-        with self._lock, storage_errors(path), path.open("a", encoding="utf-8") as file:
-            file.write(_lines([{"framework": framework} | row for row in rows]))
-
-    def rows(self, table: str) -> list[dict[str, Any]]:
-        """The rows of `table`.jsonl; a line that was cut off in the middle is left out."""
-        rows = []
-        path = self.path / f"{table}.jsonl"
-        for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
-            with contextlib.suppress(ValueError):
-                rows.append(json.loads(line))
-        return rows
-
-    def rewind_rows(self, table: str, framework: str, step: int) -> None:
-        """Drop what `framework` wrote to `table`.jsonl after optimizer step `step`."""
-        with self._lock:
-            rows = self.rows(table)
-            kept = [row for row in rows if row["framework"] != framework or row["step"] <= step]
-            if len(kept) < len(rows):
-                write_bytes(self.path / f"{table}.jsonl", _lines(kept).encode())
-
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep other processes from training this run while the block runs.
-
-        Raises:
-            UsageError: one does.
-        """
-        path = self.path / ".lock"
-        with storage_errors(path), path.open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UsageError(
-                    f"run {self.name} is being trained by another process; wait for it, or end it"
-                ) from None
-            yield
-
-    @property
-    def source(self) -> RecipeSource:
-        """The recipe as it was trained.
-
-        Raises:
-            UsageError: recipe.py was changed since, or is missing.
-        """
-        recorded = self.facts["recipe"]
-        try:
-            text = self.read("recipe.py").decode()
-        except UnicodeDecodeError as error:
-            raise UsageError(f"{self.path / 'recipe.py'} is damaged: {error}") from error
-        source = RecipeSource(text, recorded["origin"], recorded["overrides"])
-        if source.sha256 != recorded["sha256"]:
-            raise UsageError(f"{self.path / 'recipe.py'} was changed after training; train again")
-        return source
-
-    @property
-    def frameworks(self) -> tuple[str, ...]:
-        """The frameworks that were trained, in order."""
-        return tuple(self.facts.get("frameworks", {}))
-
-    def write(self, relative: str, content: bytes) -> Path:
-        """Write a file below the run directory."""
-        path = self.path / relative
-        make_directory(path.parent)
-        write_bytes(path, content)
-        return path
-
-    def read(self, relative: str) -> bytes:
-        """Read a file below the run directory.
-
-        Raises:
-            NotFoundError: it is not there.
-        """
-        try:
-            return (self.path / relative).read_bytes()
-        except OSError as error:
-            raise NotFoundError(f"run {self.name} lacks {relative}: {error.strerror}") from error
-
-    def golden(self, framework: str) -> Golden:
-        """The golden vectors of one framework."""
-        content = self.read(f"{framework}/golden.npz")
-        try:
-            return Golden.from_bytes(content)
-        except Exception as error:
-            raise UsageError(f"{self.name}/{framework}/golden.npz is damaged: {error}") from error
-
-    @property
-    def exports(self) -> list[Export]:
-        """The exported files, in order of their making."""
-        return [Export(**row) for row in self.facts["exports"]]
-
-    def add_exports(self, exports: list[Export]) -> None:
-        """Record exported files; a newer file of the same name replaces the older record."""
-        with self._lock:
-            rows = {export.file: export for export in [*self.exports, *exports]}
-            self.update(exports=[asdict(export) for export in rows.values()])
-
-    @property
-    def verification(self) -> dict[str, Any] | None:
-        """The content of verification.json, or None before the first verification.
-
-        Raises:
-            UsageError: it is damaged.
-        """
-        path = self.path / "verification.json"
-        try:
-            return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-        except ValueError as error:
-            raise UsageError(f"{path} is damaged: {error}; verify again") from error
-
-    def log(self, name: str) -> Path:
-        """Path of a log file."""
-        return self.path / "logs" / f"{name}.log"
-
-
-def _lines(rows: list[dict[str, Any]]) -> str:
-    return "".join(json.dumps(finite(row), allow_nan=False) + "\n" for row in rows)
-
-
-def list_runs(root: Path) -> list[Run]:
-    """All usable run directories under `root`, oldest first."""
-    found = {}
-    for file in root.glob("*/run.json"):
-        run = Run(file.parent)
-        with contextlib.suppress(UsageError):  # a damaged one hides no other
-            found[str(run.facts["created"]), run.name] = run
-    return [found[key] for key in sorted(found)]
-
-
-def find_run(root: Path, name: str | None, *, unfinished: bool = False) -> Run:
-    """Return the run of that name or path; without a name, the latest one that was trained.
-
-    Args:
-        root: folder of all runs.
-        name: the run's name or path, or None.
-        unfinished: without a name, take the latest one whose training did not end.
-
-    Raises:
-        NotFoundError: there is none.
-    """
-    for path in (Path(name), root / name) if name else ():
-        if (path / "run.json").is_file():
-            return Run(path)
-    runs = list_runs(root)
-    if name:
-        known = nearest(name, [run.name for run in runs])
-        raise NotFoundError(f"there is no run {name!r} in {root}; {known}")
-    trained = [run for run in runs if (run.facts["status"] == "trained") is not unfinished]
-    if not trained and unfinished:
-        raise NotFoundError(f"there is no run in {root} whose training is unfinished")
-    if not trained:
-        raise NotFoundError(f"there is no trained run in {root}; train one first: toolkit train")
-    return trained[-1]
+def files_hash(files: Mapping[str, bytes]) -> str:
+    """SHA-256 of a file, or of the names and hashes of a folder's files."""
+    if list(files) == [""]:
+        return hashlib.sha256(files[""]).hexdigest()
+    lines = [f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in sorted(files)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -1,15 +1,18 @@
 """The command line's options: their types, and the groups that several commands share."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
-from toolkit.errors import nearest
-from toolkit.export.job import TARGETS
+from toolkit.artifacts import Check
+from toolkit.errors import CheckError, nearest
+from toolkit.export.job import DEFAULT_OPSET, PRECISIONS, TARGETS
+from toolkit.export.request import FURTHER_TARGETS, Request
+from toolkit.runs import Run
 
 
 class OneOf(click.ParamType[Any]):
@@ -70,23 +73,28 @@ def _apply(options: list[Any], function: Callable[..., Any]) -> Callable[..., An
     return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), function)
 
 
-def common(function: Callable[..., Any]) -> Callable[..., Any]:
+def printing(function: Callable[..., Any]) -> Callable[..., Any]:
     """Options of every command."""
     options = [
         click.option(
             "--json", "as_json", is_flag=True, help="Print the result as one JSON object."
         ),
         click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks."),
-        click.option(
-            "--runs-dir",
-            type=click.Path(path_type=Path, file_okay=False),
-            default=Path("runs"),
-            show_default=True,
-            envvar="TOOLKIT_RUNS_DIR",
-            help="Folder of all runs.",
-        ),
     ]
     return _apply(options, function)
+
+
+def common(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of every command that works on runs."""
+    runs_dir = click.option(
+        "--runs-dir",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=Path("runs"),
+        show_default=True,
+        envvar="TOOLKIT_RUNS_DIR",
+        help="Folder of all runs.",
+    )
+    return printing(runs_dir(function))
 
 
 def training(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -143,11 +151,114 @@ def training(function: Callable[..., Any]) -> Callable[..., Any]:
     return _apply(options, function)
 
 
-targets_option = click.option(
-    "--target",
-    "targets",
-    multiple=True,
-    type=OneOf(*TARGETS, "all"),
-    help="Repeatable. Default: all.",
-)
+def exporting(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of the commands that export."""
+    options = [
+        click.option(
+            "--target",
+            "targets",
+            multiple=True,
+            type=OneOf(*TARGETS, *FURTHER_TARGETS, "all"),
+            help="Repeatable. Default: tflite and onnx.",
+        ),
+        click.option(
+            "--precision",
+            "precisions",
+            multiple=True,
+            type=OneOf(*PRECISIONS, "best", "all"),
+            help="Repeatable. Default: fp32. best: the smallest that passes verification.",
+        ),
+        click.option(
+            "--opset", type=click.IntRange(13, 23), default=DEFAULT_OPSET, show_default=True
+        ),
+        click.option("--batch", type=click.IntRange(min=1), help="Fixed batch size. Default: any."),
+        click.option(
+            "--layout", type=OneOf("nchw", "nhwc"), help="Of image inputs. Default: the model's."
+        ),
+        click.option(
+            "--io",
+            type=OneOf("float", "int8"),
+            default="float",
+            show_default=True,
+            help="What static int8 files take and give.",
+        ),
+    ]
+    return _apply(options, function)
+
+
+def adopting(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Options about a model from elsewhere."""
+    file = click.Path(path_type=Path, dir_okay=False)
+    options = [
+        click.option("--name", help="Of the exported files. Default: the file's."),
+        click.option("--weights", type=file, help="Of a torch function: .safetensors or .pt."),
+        click.option(
+            "--samples",
+            type=file,
+            help=".npz with the model's inputs by name and, if known, 'targets'.",
+        ),
+        click.option(
+            "--signature", help="Without samples: 'image:float32[n,28,28,1]; ids:int32[n,9]<500'."
+        ),
+        click.option("--labels", type=file, help="Text file with a class name a line."),
+        click.option(
+            "--decision",
+            type=OneOf("argmax", "sign", "value"),
+            help="How the first output is read. Default: argmax with labels, otherwise value.",
+        ),
+        click.option(
+            "--preprocessing",
+            type=file,
+            help="JSON: steps, or steps by input; the samples are raw.",
+        ),
+    ]
+    return _apply(options, function)
+
+
+def gates(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Options that say how good an exported file must be."""
+    options = [
+        click.option(
+            "--max-drop",
+            type=click.FloatRange(min=0),
+            help="Greatest loss of the task's metric, such as 0.005. Default: by precision.",
+        ),
+        click.option(
+            "--min-agreement",
+            type=click.FloatRange(0, 1),
+            help="Least share of unchanged decisions, such as 0.99. Default: by precision.",
+        ),
+    ]
+    return _apply(options, function)
+
+
+def request_of(given: Mapping[str, Any]) -> Request:
+    """What the `exporting` options ask for; 'best' stands for all rungs."""
+    targets, precisions = given["targets"], given["precisions"]
+    if "all" in precisions or "best" in precisions:
+        precisions = PRECISIONS
+    return Request(
+        targets=TARGETS if not targets or "all" in targets else tuple(dict.fromkeys(targets)),
+        precisions=tuple(dict.fromkeys(precisions)) or ("fp32",),
+        opset=given["opset"],
+        batch=given["batch"],
+        layout=given["layout"] or "",
+        io=given["io"],
+    )
+
+
+def require_passed(checks: Sequence[Check], run: Run) -> None:
+    """End with exit code 1 where a check failed.
+
+    Raises:
+        CheckError: one did.
+    """
+    failed = sum(not check.passed for check in checks)
+    if failed:
+        raise CheckError(
+            f"{failed} of {len(checks)} checks failed; details are in "
+            f"{run.path / 'verification.json'}"
+        )
+
+
 run_option = click.option("--run", "run_name", metavar="RUN", help="Default: the latest.")

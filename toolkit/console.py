@@ -8,17 +8,37 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from toolkit.artifacts import Check, Export, Run
+from toolkit.artifacts import Check, Export
+from toolkit.bench.measure import BenchRow
 from toolkit.errors import ToolkitError
+from toolkit.ladder import Rung
 from toolkit.progress import Display, Report, display
 from toolkit.recipe import TITLES
+from toolkit.runs import Run
 from toolkit.train.prove import Proof
 
 if TYPE_CHECKING:  # rich's parts are imported where they are used: --help needs none
     from rich.table import Table
 
 _NUMERIC = frozenset(
-    ("batch", "size", "seconds", "probe", "error", "kept", "exports", "steps", "difference")
+    (
+        "batch",
+        "size",
+        "seconds",
+        "probe",
+        "error",
+        "kept",
+        "exports",
+        "steps",
+        "difference",
+        "drop",
+        "load",
+        "p50",
+        "p90",
+        "p99",
+        "samples/s",
+        "memory",
+    )
 )
 
 
@@ -82,34 +102,80 @@ class Screen:
         for export in exports:
             batch = "any" if export.batch is None else str(export.batch)
             size = f"{export.bytes / 1000:,.1f} kB"
-            name, title = Path(export.file).name, TITLES[export.framework]
+            name, title = Path(export.file).name, TITLES.get(export.framework, export.framework)
             table.add_row(name, title, batch, size, f"{export.seconds:.1f}")
         self._results.print(table)
         for note in dict.fromkeys(
-            f"{TITLES[e.framework]} to {e.target} {e.note}" for e in exports if e.note
+            f"{TITLES.get(e.framework, e.framework)} to {e.target} {e.note}"
+            for e in exports
+            if e.note
         ):
             self._results.print(note, style="dim", markup=False)
 
     def checks(self, checks: Sequence[Check]) -> None:
-        """Print the verification table, and below it why files failed."""
-        table = _table("file", "runtime", "probe", "error", "kept", "result")
+        """Print the verification table, and below it why files failed and what is to blame."""
+        judged = any(check.metric for check in checks)
+        columns = ["file", "runtime", "probe", "error", "kept"]
+        columns += ["metric", "drop", "95 % interval"] if judged else []
+        table = _table(*columns, "result")
         for check in checks:
-            table.add_row(
+            cells = [
                 Path(check.file).name,
                 _without_version(check.runtime),
                 _probe(check),
                 "-" if check.error is None else f"{check.error:.1e}",
                 "-" if check.kept is None else f"{check.kept:.1%}",
-                "[green]pass[/]" if check.passed else "[red]FAIL[/]",
-            )
+            ]
+            cells += _judged(check) if judged else []
+            table.add_row(*cells, "[green]pass[/]" if check.passed else "[red]FAIL[/]")
         self._results.print(table)
         for check in checks:
             if not check.passed:
-                self._results.print(
-                    f"{Path(check.file).name}, {check.runtime}: {check.reason}",
-                    style="red",
-                    markup=False,
-                )
+                told = f"{Path(check.file).name}, {check.runtime}: {check.reason}"
+                blamed = f"\n  to blame: {check.blame}" if check.blame else ""
+                self._results.print(told + blamed, style="red", markup=False)
+
+    def rungs(self, rungs: Sequence[Rung]) -> None:
+        """Print the precision ladder: what was tried, and why it was not good enough."""
+        table = _table("from", "target", "precision", "size", "kept", "result")
+        for rung in rungs:
+            kept = min((c.kept for c in rung.checks if c.kept is not None), default=None)
+            table.add_row(
+                TITLES.get(rung.framework, rung.framework),
+                rung.target,
+                rung.precision,
+                f"{rung.export.bytes / 1000:,.1f} kB" if rung.export else "-",
+                "-" if kept is None else f"{kept:.1%}",
+                f"[yellow]{_escape(rung.reason)}[/]" if rung.reason else "[green]chosen[/]",
+            )
+        self._results.print(table)
+
+    def text(self, lines: Sequence[str]) -> None:
+        """Print lines of a result as they are."""
+        for line in lines:
+            self._results.print(line, markup=False, soft_wrap=True)
+
+    def bench(self, rows: Sequence[BenchRow]) -> None:
+        """Print what each file costs, and how good it is."""
+        table = _table("file", "size", "load", "p50", "p90", "p99", "samples/s", "memory", "kept")
+        for row in rows:
+            if row.reason:
+                table.add_row(row.file, *["-"] * 7, f"[red]{_escape(row.reason)}[/]")
+                continue
+            table.add_row(
+                row.file,
+                f"{row.bytes / 1000:,.1f} kB",
+                f"{row.load_ms:.1f} ms",
+                *(f"{value:,.0f} us" for value in (row.p50_us, row.p90_us, row.p99_us)),
+                f"{row.samples_per_s:,.0f}",
+                "-" if row.memory_bytes is None else f"{row.memory_bytes / 1e6:,.1f} MB",
+                "-" if row.agreement is None else f"{row.agreement:.1%}",
+            )
+        self._results.print(table)
+        if any(not row.stable and not row.reason for row in rows):
+            self._results.print(
+                "latencies had not settled in the given time: use --seconds", style="dim"
+            )
 
     def proofs(self, proofs: Sequence[Proof]) -> None:
         """Print how far one and several workers differ, and known causes."""
@@ -139,7 +205,7 @@ class Screen:
                 run.name,
                 facts["status"],
                 facts["created"].replace("T", " ")[:19],
-                ", ".join(TITLES[name] for name in run.frameworks) or "-",
+                ", ".join(TITLES.get(name, name) for name in run.frameworks) or "-",
                 str(len(facts["exports"])),
                 verified,
             )
@@ -181,6 +247,18 @@ def _probe(check: Check) -> str:
     if check.probe is None:
         return "-"
     return str(check.probe) if isinstance(check.probe, int) else f"{check.probe:.4f}"
+
+
+def _judged(check: Check) -> list[str]:
+    """The task's metric before and after, its drop, and how sure that is."""
+    if check.drop is None or check.before is None or check.after is None:
+        return ["-", "-", "-"]
+    interval = "-" if check.low is None else f"{check.low:+.4f} to {check.high:+.4f}"
+    return [
+        f"{check.metric} {check.before:.4f} -> {check.after:.4f}",
+        f"{check.drop:+.4f}",
+        interval,
+    ]
 
 
 def _table(*columns: str) -> "Table":

@@ -8,6 +8,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import time
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from typing import Any, Self
 from toolkit.errors import ToolkitError
 
 _TAIL_LINES = 12
+_LOOK_SECONDS = 0.2
 
 
 class HostError(ToolkitError):
@@ -40,13 +42,17 @@ class ChildProcesses(Host):
     """A fresh process for each function; at most `parallel` at a time.
 
     Args:
-        parallel: processes at a time.
+        parallel: processes at a time, or None for one a CPU, at most four.
         timeout: seconds after which a process is killed.
+        memory: bytes of resident memory above which it is killed, or None for nine tenths of the
+            machine's.
     """
 
-    def __init__(self, parallel: int = 2, timeout: float = 1800) -> None:
-        self._pool = ThreadPoolExecutor(parallel)
-        self._timeout = timeout
+    def __init__(
+        self, parallel: int | None = None, timeout: float = 1800, memory: int | None = None
+    ) -> None:
+        self._pool = ThreadPoolExecutor(parallel or min(4, len(os.sched_getaffinity(0))))
+        self._timeout, self._memory = timeout, memory or _machine_memory() * 9 // 10
         self._processes: set[Any] = set()
         self._closed = False
 
@@ -81,8 +87,16 @@ class ChildProcesses(Host):
             self._processes.discard(process)
 
     def _receive(self, pipe: Connection, process: Any, log: Path) -> Any:
-        if not pipe.poll(self._timeout):
-            raise HostError(f"gave no answer within {self._timeout:g} s", detail=tail(log))
+        deadline = time.monotonic() + self._timeout
+        while not pipe.poll(_LOOK_SECONDS):
+            if time.monotonic() > deadline:
+                raise HostError(f"gave no answer within {self._timeout:g} s", detail=tail(log))
+            if (used := _resident(process.pid)) > self._memory:
+                raise HostError(
+                    f"took {used / 1e9:.1f} GB of memory, more than the "
+                    f"{self._memory / 1e9:.1f} GB that it may, and was ended",
+                    detail=tail(log),
+                )
         try:
             succeeded, value = pipe.recv()
         except (EOFError, OSError):  # nothing, or half an answer
@@ -91,6 +105,38 @@ class ChildProcesses(Host):
         if succeeded:
             return value
         raise value
+
+
+def then(first: "Future[Any]", start: Callable[[Any], "Future[Any]"]) -> "Future[Any]":
+    """Chain: when `first` has a value, start the second with it; errors pass through."""
+    result: Future[Any] = Future()
+
+    def pass_on(done: "Future[Any]") -> None:
+        try:
+            result.set_result(done.result())
+        except Exception as error:  # noqa: BLE001 - handed to whoever waits
+            result.set_exception(error)
+
+    def begin(done: "Future[Any]") -> None:
+        try:
+            start(done.result()).add_done_callback(pass_on)
+        except Exception as error:  # noqa: BLE001 - handed to whoever waits
+            result.set_exception(error)
+
+    first.add_done_callback(begin)
+    return result
+
+
+def _machine_memory() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _resident(pid: int) -> int:
+    """Bytes of memory that a process holds; 0 where that cannot be known."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+    return 0
 
 
 def describe_exit(code: int | None) -> str:

@@ -2,26 +2,84 @@
 
     recipe -> data -> train -> export -> verify
 
-Each stage can be used alone: it takes a run directory and adds to it. `run_all` does them in one
-go and exports in the workers that trained, which have the framework loaded already.
+Each stage can be used alone: it takes a run directory and adds to it. A model that was trained
+elsewhere gets one by `adopt`. `run_all` does them in one go and exports in the workers that
+trained, which have the framework loaded already.
 """
 
+import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from toolkit.artifacts import Check, Export, Run
+from toolkit import ladder
+from toolkit.artifacts import Check, Export
+from toolkit.bench.measure import BenchQuestion, BenchRow
+from toolkit.bench.stage import bench as bench_stage
+from toolkit.bundle.stage import Wanted
+from toolkit.bundle.stage import bundle as bundle_stage
 from toolkit.console import Screen
-from toolkit.errors import UsageError
-from toolkit.export.job import DEFAULT_OPSET
+from toolkit.data.evidence import Calibration, calibrate, evidence_of
+from toolkit.data.load import preprocess
+from toolkit.errors import DataError, NotFoundError, ToolkitError, UsageError
+from toolkit.export.request import STATIC, Request
+from toolkit.export.stage import Exporter
 from toolkit.export.stage import export as export_stage
+from toolkit.files import write_bytes
 from toolkit.hosts import ChildProcesses, Host
+from toolkit.inspection.inspect import inspect_file
+from toolkit.inspection.report import Inspection
+from toolkit.models.adopt import models_of
+from toolkit.models.adoption import Adoption
+from toolkit.models.predict import predict
+from toolkit.models.samples import read_samples
+from toolkit.models.source import ModelSource, read
 from toolkit.recipe import TITLES
+from toolkit.runs import Run
 from toolkit.source import RecipeSource
 from toolkit.train import training
 from toolkit.train.group import WorkerGroup
 from toolkit.train.prove import Proof
 from toolkit.train.session import Options, Session
-from toolkit.verify.stage import verify as verify_stage
+from toolkit.verify.check import Evaluation
+from toolkit.verify.pair import PairResult, compare_pair
+from toolkit.verify.stage import Verifier
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import Signer
+
+__all__ = ["Adoption", "Job", "Limits"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How good an exported file must be; None takes the precision's own limit.
+
+    Attributes:
+        min_agreement: least share of unchanged decisions, 0 to 1.
+        max_drop: greatest loss of the task's metric.
+    """
+
+    min_agreement: float | None = None
+    max_drop: float | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that `run_all` does.
+
+    Attributes:
+        source: the recipe.
+        options: how to train it.
+        request: which files to export.
+        limits: how good they must be.
+    """
+
+    source: RecipeSource
+    options: Options
+    request: Request
+    limits: Limits = Limits()
 
 
 def train(source: RecipeSource, options: Options, root: Path, screen: Screen) -> Run:
@@ -73,52 +131,208 @@ def prove(
     return training.prove(source, options, steps, logs, screen)
 
 
-def export(
-    run: Run, targets: Sequence[str], frameworks: Sequence[str], opset: int = DEFAULT_OPSET
-) -> list[Export]:
+def adopt(adoption: Adoption, root: Path) -> Run:
+    """Make a run directory for a model that was trained elsewhere.
+
+    Raises:
+        UsageError: the model, the samples or what is said about them do not fit.
+    """
+    with ChildProcesses() as children, tempfile.TemporaryDirectory() as logs:
+        return adoption.carry_out(root, children, Path(logs))
+
+
+def export(run: Run, request: Request, frameworks: Sequence[str]) -> list[Export]:
     """Export a run's models, each conversion in a child process.
 
     Raises:
-        UsageError: the run has not been trained with one of `frameworks`.
+        UsageError: the run has not been trained with one of `frameworks`, or has no such target.
+        DataError: static quantisation lacks samples.
         ConversionError: a conversion failed.
     """
-    for framework in frameworks:
-        if framework not in run.frameworks:
-            trained = ", ".join(run.frameworks) or "nothing yet"
-            raise UsageError(
-                f"run {run.name} has no {TITLES[framework]} model (it trained {trained}); "
-                f"train one: toolkit train {run.facts['recipe']['name']} --framework {framework}"
-            )
+    request.check(frameworks)
+    models = _models(run, frameworks)
+    calibration = _calibration(run) if set(request.precisions) & set(STATIC) else None
     with ChildProcesses() as children:
-        return export_stage(run, targets, frameworks, lambda _: children, opset=opset)
+        exporter = Exporter(run, request, models, lambda _: children, children)
+        return export_stage(exporter, calibration)
 
 
-def verify(run: Run) -> list[Check]:
+def best(
+    run: Run, request: Request, frameworks: Sequence[str], limits: Limits
+) -> list[ladder.Rung]:
+    """Export the smallest precision that passes verification, for each model and target.
+
+    Raises:
+        CheckError: not even fp32 passes.
+    """
+    request.check(frameworks)
+    models = _models(run, frameworks)
+    try:
+        calibration: Calibration | ToolkitError = _calibration(run)
+    except DataError as error:
+        calibration = error
+    with ChildProcesses() as children:
+        exporter = Exporter(run, request, models, lambda _: children, children)
+        verifier = _verifier(run, limits, children, children)
+        return ladder.climb(exporter, calibration, verifier.check)
+
+
+def verify(run: Run, limits: Limits) -> list[Check]:
     """Check every exported file of a run in every runtime that can read it."""
     with ChildProcesses() as children:
-        return verify_stage(run, children, children)
+        return _verifier(run, limits, children, children).verify()
 
 
-def run_all(
-    source: RecipeSource, options: Options, targets: Sequence[str], root: Path, screen: Screen
-) -> tuple[Run, list[Check]]:
+def verify_pair(references: tuple[str, str], samples: Path | None, limits: Limits) -> PairResult:
+    """Compare what two model files of any formats answer.
+
+    Raises:
+        UsageError: one cannot be read, or their names do not match.
+    """
+    one, other = (read(reference) for reference in references)
+    inputs = None if samples is None else read_samples(samples, "input").inputs
+    with ChildProcesses() as children, tempfile.TemporaryDirectory() as logs:
+        return compare_pair(
+            one, other, inputs, children, Path(logs), min_agreement=limits.min_agreement
+        )
+
+
+def inspect(path: Path) -> Inspection:
+    """What is inside a model file.
+
+    Raises:
+        UsageError: it is no .tflite or .onnx file, or damaged.
+    """
+    with ChildProcesses() as children, tempfile.TemporaryDirectory() as logs:
+        content, log = read(str(path)).content, Path(logs) / "inspect.log"
+        found: Inspection = children.submit(inspect_file, content, path.name, log=log).result()
+    return found
+
+
+def bench(run: Run, threads: int, batch: int, seconds: float) -> list[BenchRow]:
+    """Measure a run's .tflite and .onnx files, one after another.
+
+    Raises:
+        NotFoundError: nothing was exported yet.
+    """
+    rows = []
+    with ChildProcesses() as children:
+        for export in run.exports:
+            if export.target not in ("tflite", "onnx"):
+                continue
+            golden = run.golden(export.framework)
+            question = BenchQuestion(
+                inputs=preprocess(run.card, golden.inputs),
+                targets=golden.targets if run.card.metrics else None,
+                reference=golden.outputs,
+                metric=next(iter(run.card.metrics), ""),
+                decision=run.card.decision,
+                tolerance=run.card.tolerance,
+                batch=export.batch or batch,
+                threads=threads,
+                seconds=seconds,
+            )
+            name = Path(export.file).name
+            files = {name: run.read(export.file)}
+            rows += bench_stage(files, question, children, lambda file: run.log(f"bench-{file}"))
+    if not rows:
+        raise NotFoundError(f"run {run.name} has no exported files; export first: toolkit export")
+    return rows
+
+
+def bench_files(paths: Sequence[Path], threads: int, batch: int, seconds: float) -> list[BenchRow]:
+    """Measure model files from anywhere, one after another."""
+    files = {str(path): read(str(path)).content for path in paths}
+    question = BenchQuestion(batch=batch, threads=threads, seconds=seconds)
+    with ChildProcesses() as children, tempfile.TemporaryDirectory() as logs:
+        return bench_stage(files, question, children, lambda _: Path(logs) / "bench.log")
+
+
+def bundle(run: Run, wanted: Wanted, signers: Sequence["Signer"], output: Path | None) -> Path:
+    """Make one signed file of a run's verified models; return its path.
+
+    Raises:
+        CheckError: a file has no passing verification.
+        UsageError: the run's files do not make a bundle.
+    """
+    name, content = bundle_stage(run, wanted, signers)
+    if output is None:
+        return run.write(f"bundles/{name}", content)
+    path = output / name if output.is_dir() else output
+    write_bytes(path, content)
+    return path
+
+
+def run_all(job: Job, root: Path, screen: Screen) -> tuple[Run, list[Check]]:
     """Train, export and verify in one go.
 
     Raises:
         ToolkitError: as `train`, `export` and `verify` do.
     """
-    with training.new(source, options, root, screen) as job:
-        run = job.run
+    source, request = job.source, job.request
+    request.check(job.options.frameworks)
+    static = bool(set(request.precisions) & set(STATIC))
+    with (
+        training.new(source, job.options, root, screen) as trained,
+        ChildProcesses() as children,
+    ):
+        run = trained.run
 
         def export_in(name: str, group: WorkerGroup) -> None:
-            export_stage(run, targets, [name], lambda _: group)
+            models = {name: models_of(run)[name]}
+            exporter = Exporter(run, request, models, lambda _: group, children)
+            export_stage(exporter, _calibration(run) if static else None)
 
-        job.train(export_in)
+        trained.train(export_in)
         screen.trained(run)
         screen.exports(run.exports)
-        with ChildProcesses() as children:
-            checks = verify_stage(run, children, _tensorflow_host(job.session, children))
+        tensorflow = _tensorflow_host(trained.session, children)
+        checks = _verifier(run, job.limits, children, tensorflow).verify()
     return run, checks
+
+
+def _models(run: Run, frameworks: Sequence[str]) -> dict[str, ModelSource]:
+    for framework in frameworks:
+        if framework not in run.frameworks:
+            trained = ", ".join(run.frameworks) or "nothing yet"
+            raise UsageError(
+                f"run {run.name} has no {TITLES[framework]} model (it trained {trained}); "
+                f"train one: toolkit train {run.card.name} --framework {framework}"
+            )
+    models = models_of(run)
+    return {framework: models[framework] for framework in frameworks}
+
+
+def _calibration(run: Run) -> Calibration:
+    return calibrate(evidence_of(run), run.card)
+
+
+def _verifier(run: Run, limits: Limits, children: Host, tensorflow: Host) -> Verifier:
+    return Verifier(
+        run,
+        children,
+        tensorflow,
+        min_agreement=limits.min_agreement,
+        max_drop=limits.max_drop,
+        evaluation=_evaluation(run, children),
+    )
+
+
+def _evaluation(run: Run, children: Host) -> dict[str, Evaluation | None]:
+    """What the models answer on the whole validation split, where that is more than golden."""
+    validation = evidence_of(run).validation
+    found: dict[str, Evaluation | None] = {}
+    for framework, model in models_of(run).items():
+        whole = "recipe" in run.facts and len(run.golden(framework).targets) == len(
+            validation or ()
+        )
+        if validation is None or whole:
+            continue
+        samples = validation.take(slice(None))
+        log = run.log(f"evaluate-{framework}")
+        outputs = children.submit(predict, model, samples.inputs, log=log).result()
+        found[framework] = Evaluation(samples.inputs, outputs, samples.targets)
+    return found
 
 
 def _tensorflow_host(opened: Session, children: Host) -> Host:

@@ -85,3 +85,73 @@ def edge_copy(tmp_path):
     folder = tmp_path / "device"
     shutil.copytree(source, folder / "edge", ignore=shutil.ignore_patterns("__pycache__"))
     return folder
+
+
+@pytest.fixture
+def make_bundle(tmp_path, describe):
+    """Make a signed bundle of y = 2x with a .tflite model: make_bundle(factor=2, **changes).
+
+    Gives its path; the keys that trust it are in keys.json next to it.
+    """
+    import numpy as np
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from securesystemslib.signer import CryptoSigner
+
+    from edge.bundle_manifest import Tolerance
+    from edge.trust import TrustedKey, TrustStore
+    from toolkit.bundle.build import BundleParts, ModelPart, build
+    from toolkit.bundle.zipapp import edge_zipapp
+
+    signer = CryptoSigner(Ed25519PrivateKey.from_private_bytes(bytes([1]) * 32))
+    public = bytes.fromhex(signer.public_key.keyval["public"])
+    (tmp_path / "keys.json").write_text(TrustStore.of(TrustedKey(public)).to_json())
+
+    def make(factor=2, manifest=None, tolerance=None, **changes):
+        manifest = manifest or describe()
+        content = append_to_tflite((DATA / "double.tflite").read_bytes(), manifest)
+        tolerance = tolerance or Tolerance(1e-7, 1e-4, 1.0)
+        values = np.array([[1], [2], [-3], [4]], np.float32)
+        parts = {
+            "name": "double",
+            "version": "1",
+            "created": 1,
+            "models": (ModelPart("double.tflite", content, manifest, tolerance),),
+            "runtime": edge_zipapp(),
+            "golden": {"inputs.value": values, "outputs.twice": values * np.float32(factor)},
+            "verified": True,
+        }
+        path = tmp_path / "double-1.edge"
+        path.write_bytes(build(BundleParts(**{**parts, **changes}), [signer]))
+        return path
+
+    return make
+
+
+@pytest.fixture
+def serving():
+    """Start servers: serving(MODEL, *options, **environment); they are ended with the test."""
+    from tests.edge.serving import Serving
+
+    started = []
+
+    def start(*arguments, **environment):
+        started.append(Serving(*arguments, **environment))
+        return started[-1]
+
+    yield start
+    for each in started:
+        if each.process.poll() is None:
+            each.process.kill()
+        each.process.communicate()
+
+
+@pytest.fixture
+def slow(tmp_path, serving, tflite):
+    """Start a server whose model takes as many seconds as its input says: slow(*options)."""
+    from tests.edge.serving import SLOW_RUNTIME
+
+    package = tmp_path / "slow" / "ai_edge_litert"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("__version__ = 'slow'")
+    (package / "interpreter.py").write_text(SLOW_RUNTIME)
+    return lambda *options: serving(tflite(), *options, PYTHONPATH=str(package.parent))

@@ -156,7 +156,7 @@ def test_a_broken_runtime_is_three(onnx, run, monkeypatch):
 
 
 def test_the_unforeseen_is_three(onnx, run, monkeypatch):
-    monkeypatch.setattr(infer, "answer", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("edge.run.answer", lambda *_, **__: 1 / 0)
     code, _, err = run(onnx(), "--input", "1")
     assert (code, err) == (3, "error: ZeroDivisionError: division by zero (try --debug)\n")
 

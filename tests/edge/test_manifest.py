@@ -14,11 +14,10 @@ from edge.tensor import DTYPES, Tensor, align
 FLATBUFFER = b"\x1c\0\0\0TFL3" + bytes(range(200))
 
 names = st.text(min_size=1, max_size=12)
-tensors = st.builds(
-    Tensor,
-    name=names,
-    shape=st.lists(st.none() | st.integers(1, 9), max_size=4).map(tuple),
-    dtype=st.sampled_from(DTYPES),
+shapes = st.lists(st.none() | st.integers(1, 9), max_size=4).map(tuple)
+quantizations = st.tuples(st.floats(1e-30, 1e30), st.integers(-(2**15), 2**15 - 1))
+tensors = st.builds(Tensor, name=names, shape=shapes, dtype=st.sampled_from(DTYPES)) | st.builds(
+    Tensor, name=names, shape=shapes, dtype=st.just("float32"), quantization=quantizations
 )
 several = st.lists(tensors, min_size=1, max_size=3, unique_by=lambda t: t.name).map(tuple)
 numbers = st.floats(-1e30, 1e30)
@@ -51,6 +50,7 @@ def any_manifest(draw):
         preprocessing={t.name: draw(step_lists) for t in inputs if draw(st.booleans())},
         decision="value",
         labels=draw(st.none() | st.lists(st.text(), max_size=4).map(tuple)),
+        postprocessing=draw(step_lists),
         extra=draw(extras),
     )
 
@@ -92,6 +92,12 @@ def test_the_format_is_pinned(describe):
         "made": {"by": "me"},
     }
     assert manifest.to_json().isascii()
+
+
+def test_postprocessing_is_written_only_where_there_is_some(describe):
+    steps = [{"step": "softmax"}, {"step": "top_k", "k": 3}]
+    assert "postprocessing" not in json.loads(describe().to_json())
+    assert json.loads(describe(postprocessing=steps).to_json())["postprocessing"] == steps
 
 
 def test_the_shortest_manifest():
@@ -141,6 +147,9 @@ TENSOR = {"name": "x", "shape": [None, 3], "dtype": "float32"}
         ({"preprocessing": []}, "preprocessing: expected an object"),
         ({"preprocessing": {"image": []}}, "'image' is not an input; inputs: value"),
         ({"preprocessing": {"value": [{"step": "scal"}]}}, "preprocessing.value: step 0.*scale"),
+        ({"postprocessing": {}}, "postprocessing: expected a list of steps"),
+        ({"postprocessing": None}, "postprocessing: expected a list of steps"),
+        ({"postprocessing": [{"step": "soft_max"}]}, "postprocessing: step 0.*softmax"),
         ({"decision": "max"}, "decision: 'max' is not one of argmax, sign, value"),
         ({"decision": []}, r"decision: \[\]"),
         ({"labels": "ab"}, "labels: expected a list"),

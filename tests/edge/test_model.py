@@ -168,3 +168,71 @@ def test_labels(describe):
 def test_an_error_names_the_input(describe):
     with pytest.raises(InputError, match="input value: expected one sample of shape"):
         answer(doubler(manifest=describe()), {"value": np.ones((2, 3))})
+
+
+class Counting(Doubler):
+    """Counts the calls that were checked in full."""
+
+    full = 0
+
+    def _checked(self, inputs):
+        self.full += 1
+        return super()._checked(inputs)
+
+
+def counting(shape=(None, 1), dtype="float32", **options):
+    return Counting([Tensor("x", shape, dtype)], **options)
+
+
+def test_the_same_again_is_not_checked_in_full():
+    model = counting()
+    for value in (1, 2, 3):
+        assert (
+            model.predict({"x": np.full((2, 1), value, np.float32)})["y"].tolist()
+            == [[2 * value]] * 2
+        )
+    assert model.full == 1
+    model.predict({"x": np.ones((3, 1), np.float32)})
+    model.predict({"x": np.ones((3, 1), np.float32)})
+    assert model.full == 2
+
+
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        ({"x": np.ones((1, 2), np.float32)}, "got an array of shape"),
+        ({"x": np.ones((1, 1), np.complex64)}, "complex64"),
+        ({"x": np.array([[1e39]])}, "out of the range"),
+        ({"x": np.ones((0, 1), np.float32)}, "no samples"),
+        ({"z": np.ones((1, 1), np.float32)}, "no input is called"),
+        ({"x": np.ones((1, 1), np.float32), "z": 1}, "no input is called"),
+        ({}, "no value for"),
+        ({"x": [["a"]]}, "<U1"),
+    ],
+)
+def test_nothing_slips_past_the_short_way(inputs, words):
+    model = counting()
+    model.predict({"x": np.ones((1, 1), np.float32)})
+    with pytest.raises(InputError, match=words):
+        model.predict(inputs)
+    assert model.predict({"x": np.ones((1, 1), np.float32)})["y"].tolist() == [[2]]
+
+
+def test_what_is_converted_or_cut_is_always_checked():
+    model = counting(dtype="int8")
+    for value in (1, 100):
+        model.predict({"x": np.array([[value]])})
+    assert model.full == 2
+    with pytest.raises(InputError, match="200 is out of the range"):
+        model.predict({"x": np.array([[200]])})
+    model = counting((1, 1))
+    for _ in range(2):
+        assert model.predict({"x": np.ones((2, 1), np.float32)})["y"].tolist() == [[2], [2]]
+    assert (model.full, len(model.batches)) == (2, 4)
+
+
+def test_a_big_endian_array_does_not_pass_for_a_native_one():
+    model = counting()
+    model.predict({"x": np.ones((1, 1), np.float32)})
+    assert model.predict({"x": np.ones((1, 1), ">f4")})["y"].tolist() == [[2]]
+    assert model.full == 2

@@ -1,76 +1,199 @@
 """Real conversions of models that converters stumble over, compared with the source model."""
 
 import json
-import subprocess
-import sys
-import textwrap
+from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 
-KERAS = {
-    "two named inputs, not in order": """
-        a, b = keras.Input((2,), name="a"), keras.Input((2,), name="b")
-        joined = keras.layers.Concatenate()([b, 2 * a])
-        return keras.Model({"b": b, "a": a}, keras.layers.Dense(3)(joined))
-    """,
-    "batch norm": """
-        layers = keras.layers
-        return keras.Sequential([
-            layers.Conv2D(4, 3, activation="relu"), layers.BatchNormalization(),
-            layers.Flatten(), layers.Dense(3),
-        ])
-    """,
-}
-SHAPES = {
-    "two named inputs, not in order": {"b": (2,), "a": (2,)},
-    "batch norm": {"image": (8, 8, 1)},
-}
+from edge.runtime import load
+from tests.export.zoo import convert_all
+from toolkit.hosts import ChildProcesses
 
-SCRIPT = textwrap.dedent(
-    """
-    import json, sys, tempfile
-    from pathlib import Path
-    import numpy as np
-    from edge.manifest import Manifest
-    from edge.runtime import load
-    from edge.tensor import Tensor
-    from toolkit.builders import call_keras, keras_model
-    from toolkit.export.job import ExportJob, convert
-    from toolkit.source import RecipeSource
+FREE, ONE, TWO = None, 1, 2
+KERAS = {  # model -> the batch that its .tflite and its .onnx file take
+    "dictionaries": (FREE, FREE),
+    "lists": (FREE, FREE),
+    "embedding": (FREE, FREE),
+    "image": (FREE, FREE),
+    "channels_first": (FREE, FREE),
+    "lstm": (ONE, FREE),  # TFLite's converter has no recurrence of any batch size
+    "attention": (FREE, FREE),
+    "sequence": (FREE, FREE),
+    "saved_model": (FREE, FREE),
+    "recipe": (FREE, FREE),
+    "fixed_batch": (TWO, TWO),
+    "mixed": (FREE, FREE),
+}
+KERAS_SOAK = {"gru": (TWO, TWO)}
+KERAS_ERRORS = ("no_operator", "new_opset")
+TORCH = {
+    "two_outputs": (ONE, FREE),
+    "tuples": (ONE, FREE),
+    "embedding": (ONE, FREE),
+    "image": (ONE, FREE),
+    "static_program": (TWO, TWO),
+}
+TORCH_SOAK = {
+    "dictionary": (ONE, FREE),
+    "channels_last": (TWO, TWO),
+    "lstm": (ONE, FREE),
+    "gru": (ONE, FREE),
+    "attention": (ONE, FREE),
+    "encoder": (ONE, FREE),
+    "sequence": (None, FREE),
+    "opset": (None, FREE),
+    "old_opset": (None, FREE),
+    "program": (ONE, FREE),
+}
+TORCH_ERRORS = ("one_batch", "no_operator", "new_opset", "other_batch")
 
-    case = json.loads(sys.argv[1])
-    text = "def build():\\n    import keras\\n" + case["body"]
-    text += "\\nfrom toolkit import Recipe\\nrecipe = Recipe('job', dict, keras=build)\\n"
-    source = RecipeSource(text, "job.py")
-    inputs = tuple(Tensor(n, (None, *s), "float32") for n, s in case["shapes"].items())
-    outputs = (Tensor("y", (None, 3), "float32"),)
-    random = np.random.default_rng(0)
-    x = {t.name: random.random((4, *t.shape[1:]), np.float32) for t in inputs}
-    model = keras_model(source.load(), x)
-    folder = Path(tempfile.mkdtemp())
-    model.save(folder / "model.keras")
-    weights = (folder / "model.keras").read_bytes()
-    expected = call_keras(model, x, training=False).numpy()
-    errors = {}
-    for target in ("tflite", "onnx"):
-        manifest = Manifest("job", "tf", target, "fp32", inputs, outputs)
-        path = folder / f"model.{target}"
-        path.write_bytes(convert(ExportJob(source, "tf", target, weights, manifest)))
-        exported = load(path)
-        assert [tensor.name for tensor in exported.inputs] == list(x)
-        errors[target] = float(np.abs(exported.predict(x)["y"] - expected).max())
-    print(json.dumps(errors))
-    """
-)
+
+def zoo(factory: pytest.TempPathFactory, name: str, models: list[str]) -> Path:
+    folder = factory.mktemp(name)
+    with ChildProcesses() as children:
+        children.submit(convert_all, name, models, folder, log=folder / "log").result()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def keras_zoo(tmp_path_factory):
+    return zoo(tmp_path_factory, "keras_zoo", [*KERAS, *KERAS_ERRORS])
+
+
+@pytest.fixture(scope="module")
+def torch_zoo(tmp_path_factory):
+    return zoo(tmp_path_factory, "torch_zoo", [*TORCH, *TORCH_ERRORS])
+
+
+@pytest.fixture(scope="module")
+def keras_soak(tmp_path_factory):
+    return zoo(tmp_path_factory, "keras_zoo", list(KERAS_SOAK))
+
+
+@pytest.fixture(scope="module")
+def torch_soak(tmp_path_factory):
+    return zoo(tmp_path_factory, "torch_zoo", list(TORCH_SOAK))
+
+
+def arrays(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path) as file:
+        return dict(file)
+
+
+def results(folder: Path) -> dict[str, dict]:
+    found: dict[str, dict] = json.loads((folder / "result.json").read_text())
+    return found
+
+
+def assert_equal(got: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
+    """Every output by its name; the zoos' weights make no two outputs alike."""
+    assert set(got) == set(expected)
+    for name, array in expected.items():
+        assert np.abs(got[name] - array).max() <= 1e-5 * np.ptp(array), name
+
+
+def check(folder: Path, batches: dict[str, int | None]) -> None:
+    """Both files, and a savedmodel or .pt2, answer what the source does, one by one as well."""
+    inputs, expected = arrays(folder / "inputs.npz"), arrays(folder / "expected.npz")
+    made = results(folder)
+    assert not [result["error"] for result in made.values() if "error" in result]
+    for target in set(made) & {"tflite", "onnx"}:
+        assert made[target]["batch"] == batches[target]
+        assert bool(made[target]["note"]) == (target == "tflite" and batches[target] == ONE)
+        model = load(folder / f"model.{target}")
+        assert {tensor.shape[0] for tensor in model.inputs} == {batches[target]}
+        assert_equal(model.predict(inputs), expected)
+        if batches[target] is FREE:
+            one = model.predict({name: array[:1] for name, array in inputs.items()})
+            for name, array in one.items():
+                limit = 1e-5 * np.ptp(expected[name])
+                assert np.abs(array - expected[name][:1]).max() <= limit
+    for target in set(made) & {"savedmodel", "pt2"}:
+        assert_equal(arrays(folder / f"{target}.npz"), expected)
 
 
 @pytest.mark.parametrize("name", KERAS)
-def test_keras_models_convert_and_agree(name: str) -> None:
-    body = textwrap.indent(textwrap.dedent(KERAS[name]), "    ")
-    case = json.dumps({"body": body, "shapes": SHAPES[name]})
-    asked = [sys.executable, "-c", SCRIPT, case]
-    done = subprocess.run(asked, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    errors = json.loads(done.stdout.splitlines()[-1])
-    assert set(errors) == {"tflite", "onnx"}
-    assert max(errors.values()) < 1e-5
+def test_keras_models_convert_and_agree(keras_zoo, name):
+    check(keras_zoo / name, dict(zip(("tflite", "onnx"), KERAS[name], strict=True)))
+
+
+@pytest.mark.parametrize("name", TORCH)
+def test_torch_models_convert_and_agree(torch_zoo, name):
+    check(torch_zoo / name, dict(zip(("tflite", "onnx"), TORCH[name], strict=True)))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", KERAS_SOAK)
+def test_further_keras_models_convert_and_agree(keras_soak, name):
+    check(keras_soak / name, dict(zip(("tflite", "onnx"), KERAS_SOAK[name], strict=True)))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", TORCH_SOAK)
+def test_further_torch_models_convert_and_agree(torch_soak, name):
+    check(torch_soak / name, dict(zip(("tflite", "onnx"), TORCH_SOAK[name], strict=True)))
+
+
+def test_a_recurrent_layer_that_fixes_the_batch_is_named(keras_zoo):
+    assert "layer 'lstm'" in results(keras_zoo / "lstm")["tflite"]["note"]
+
+
+def test_an_operator_that_a_target_lacks_is_named_with_its_layer(keras_zoo, torch_zoo):
+    keras, torch = (results(folder / "no_operator") for folder in (keras_zoo, torch_zoo))
+    for result in (*keras.values(), *torch.values()):
+        assert result["kind"] == "ConversionError"
+    assert "Erfinv in layer 'erfinv'" in keras["tflite"]["error"]
+    assert "Erfinv (layer 'erfinv'" in keras["onnx"]["error"]
+    for result in torch.values():
+        assert "bessel_j0" in result["error"]
+
+
+@pytest.mark.parametrize("target", ["onnx", "pt2"])
+def test_a_model_of_one_batch_size_is_told_what_to_change(torch_zoo, target):
+    result = results(torch_zoo / "one_batch")[target]
+    assert result["kind"] == "ConversionError"
+    assert "axis 0 of input 'x' has the size 2" in result["error"]
+    assert "--batch" in result["error"]
+
+
+def test_a_batch_size_that_a_program_does_not_take_is_refused(torch_zoo):
+    result = results(torch_zoo / "other_batch")["onnx"]
+    assert result["kind"] == "UsageError"
+    assert "takes batches of 2 only; leave out --batch 3" in result["error"]
+
+
+def test_an_operator_set_that_is_not_written_is_refused(keras_zoo, torch_zoo):
+    for folder in (keras_zoo, torch_zoo):
+        result = results(folder / "new_opset")["onnx"]
+        assert result["kind"] == "ConversionError"
+        assert "opset" in result["error"]
+
+
+def opset_of(path: Path) -> int:
+    (version,) = [item.version for item in onnx.load(path).opset_import if item.domain == ""]
+    return int(version)
+
+
+def test_a_file_has_the_operator_set_that_was_asked_for(keras_zoo, torch_zoo):
+    assert opset_of(keras_zoo / "recipe" / "model.onnx") == 15
+    assert opset_of(torch_zoo / "tuples" / "model.onnx") == 18
+
+
+@pytest.mark.soak
+def test_older_and_newer_operator_sets(torch_soak):
+    assert opset_of(torch_soak / "opset" / "model.onnx") == 20
+    assert opset_of(torch_soak / "old_opset" / "model.onnx") == 13
+
+
+def test_an_onnx_file_knows_its_sizes(keras_zoo):
+    (value,) = onnx.load(keras_zoo / "attention" / "model.onnx").graph.output
+    sizes = [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
+    assert sizes == ["batch", 5, 3]
+
+
+def test_a_savedmodel_carries_its_manifest(keras_zoo):
+    folder = keras_zoo / "dictionaries" / "savedmodel"
+    manifest = json.loads((folder / "assets.extra" / "manifest.json").read_text())
+    assert [tensor["name"] for tensor in manifest["outputs"]] == ["total", "apart"]

@@ -6,11 +6,17 @@ from concurrent.futures import Future
 import numpy as np
 import pytest
 
-from toolkit.artifacts import Golden, Run
+from toolkit.artifacts import Golden
+from toolkit.data.evidence import Calibration
 from toolkit.errors import ConversionError, NotFoundError, ToolkitError
 from toolkit.export.job import ExportJob, convert
-from toolkit.export.stage import export
+from toolkit.export.request import Request
+from toolkit.export.stage import Base, Exporter
+from toolkit.export.stage import export as export_stage
 from toolkit.hosts import Host, HostError
+from toolkit.models.adopt import models_of
+from toolkit.models.source import ModelSource
+from toolkit.runs import Run
 from toolkit.source import RecipeSource
 
 RECIPE = """
@@ -24,18 +30,40 @@ class Converter(Host):
     """Answers each job with bytes that name it, or with the error given for its target."""
 
     def __init__(self, **errors):
-        self.errors, self.jobs, self.logs = errors, [], []
+        self.errors, self.jobs, self.logs, self.quantised = errors, [], [], []
 
     def submit(self, function, *args, log):
-        (job,) = args
-        self.jobs.append(job)
         self.logs.append(log.name)
+        log.touch()
         future = Future()
-        if job.target in self.errors:
-            future.set_exception(self.errors[job.target])
+        first, *rest = args
+        if isinstance(first, Base):
+            self.quantised.append(rest)
+            name = rest[1]
+            content = first.files[""] + f" {name}".encode()
+            made = Base({"": content}, first.batch, first.note, 0.5)
         else:
-            future.set_result((f"{job.framework} {job.target}".encode(), 1.23456))
+            self.jobs.append(first)
+            name = first.target
+            batch = 1 if (first.model.framework, name) == ("torch", "tflite") else None
+            content = f"{first.model.framework} {name}".encode()
+            made = Base({"": content}, batch, "fixed" if batch else "", 1.23456)
+        if name in self.errors:
+            future.set_exception(self.errors[name])
+        else:
+            future.set_result(made)
         return future
+
+
+SAMPLES = Calibration({"a": np.ones((3, 2, 2), np.uint8)}, np.arange(3), "c0ffee")
+
+
+def export(run, targets, frameworks, host_of, calibration=None, **request):
+    models = models_of(run)
+    chosen = {name: models[name] for name in frameworks}
+    wanted = Request(tuple(targets), **request)
+    children = host_of(frameworks[0])
+    return export_stage(Exporter(run, wanted, chosen, host_of, children), calibration)
 
 
 @pytest.fixture
@@ -74,7 +102,7 @@ def test_a_job_says_all_that_a_converter_needs(run):
     host = Converter()
     export(run, ["onnx"], ["torch"], lambda _: host)
     (job,) = host.jobs
-    assert (job.weights, job.opset, job.source) == (b"torch weights", 18, run.source)
+    assert (job.model.content, job.opset, job.model.recipe) == (b"torch weights", 18, run.source)
     said = job.manifest
     assert [(t.name, t.shape, t.dtype) for t in said.inputs] == [
         ("b", (None, 3), "float32"),
@@ -95,15 +123,63 @@ def test_a_job_says_all_that_a_converter_needs(run):
     assert said.extra["tools"]["torch"]
     shapes = {name: (array.shape, array.dtype.name) for name, array in job.example(3).items()}
     assert shapes == {"b": ((3, 3), "float32"), "a": ((3, 2, 2), "uint8")}
-    assert job.recipe().name == "job"
 
 
-def test_where_the_converter_has_no_dynamic_batch_the_manifest_says_so(run):
+def test_a_batch_and_a_layout_are_asked_of_the_converter(run):
+    inputs = {"image": np.ones((5, 8, 8, 3), np.float32)}
+    golden = Golden(inputs, {"y": np.ones((5, 2), np.float32)}, np.arange(5) % 2)
+    run.write("tf/golden.npz", golden.to_bytes())
     host = Converter()
-    export(run, ["tflite"], ["tf", "torch"], lambda _: host)
-    shapes = {job.framework: job.manifest.inputs[0].shape for job in host.jobs}
-    assert shapes == {"tf": (None, 3), "torch": (1, 3)}
-    assert "opset" not in host.jobs[0].manifest.extra
+    export(run, ["onnx"], ["tf"], lambda _: host, batch=4, layout="nchw")
+    (job,) = host.jobs
+    assert job.batch == 4
+    assert dict(job.permute) == {"image": (2, 0, 1)}
+    assert job.manifest.inputs[0].shape == (4, 3, 8, 8)
+    assert job.manifest.preprocessing["image"][-1] == {"step": "transpose", "axes": [2, 0, 1]}
+    assert job.manifest.extra["layout"] == "nchw"
+
+
+def test_each_model_is_converted_once_and_quantised_from_there(run):
+    host = Converter()
+    wanted = ("fp32", "dynamic", "int8", "16x8")
+    made = export(run, ["tflite", "onnx"], ["tf"], lambda _: host, SAMPLES, precisions=wanted)
+    assert [file.file for file in made] == [
+        "exports/job-tf-fp32.tflite",
+        "exports/job-tf-dynamic.tflite",
+        "exports/job-tf-int8.tflite",
+        "exports/job-tf-16x8.tflite",
+        "exports/job-tf-fp32-opset18.onnx",
+        "exports/job-tf-dynamic-opset18.onnx",
+        "exports/job-tf-int8-opset18.onnx",
+    ]
+    assert len(host.jobs) == 2
+    assert run.read("exports/job-tf-int8.tflite") == b"tf tflite int8"
+    assert [file.calibration for file in made] == ["", "", "c0ffee", "c0ffee", "", "", "c0ffee"]
+    samples = {(target, precision): given for target, precision, given, _ in host.quantised}
+    assert samples["tflite", "dynamic"] is None
+    assert samples["tflite", "int8"] is samples["onnx", "int8"] is SAMPLES.inputs
+
+
+def test_a_precision_that_fails_spares_the_others(run):
+    host = Converter(int8=ConversionError("operator X cannot be quantised"))
+    with pytest.raises(ConversionError, match=r"to tflite int8 failed: operator X"):
+        export(run, ["tflite"], ["tf"], lambda _: host, SAMPLES, precisions=("fp32", "int8"))
+    assert [file.precision for file in run.exports] == ["fp32"]
+
+
+def test_a_file_from_elsewhere_is_its_own_float_file(run):
+    host = Converter()
+    model = ModelSource("onnx", "onnx", {"net.onnx": b"given"})
+    golden = run.golden("tf")
+    run.write("onnx/golden.npz", golden.to_bytes())
+    request = Request(("onnx",), ("fp32", "int8"))
+    exporter = Exporter(run, request, {"onnx": model}, lambda _: host, host)
+    assert [file.file for file in export_stage(exporter, SAMPLES)] == [
+        "exports/job-onnx-fp32.onnx",
+        "exports/job-onnx-int8.onnx",
+    ]
+    assert host.jobs == []
+    assert run.read("exports/job-onnx-fp32.onnx") == b"given"
 
 
 @pytest.mark.parametrize(
@@ -131,7 +207,7 @@ def test_a_failure_names_model_and_target_and_spares_the_others(run, error):
 def test_frameworks_are_converted_where_they_belong(run):
     hosts = {"tf": Converter(), "torch": Converter()}
     export(run, ["onnx"], ["tf", "torch"], hosts.__getitem__)
-    assert {name: [job.framework for job in host.jobs] for name, host in hosts.items()} == {
+    assert {name: [job.model.framework for job in host.jobs] for name, host in hosts.items()} == {
         "tf": ["tf"],
         "torch": ["torch"],
     }
@@ -159,6 +235,6 @@ def test_labels_that_do_not_fit_the_outputs_are_reported_as_the_users_error(run)
 
 @pytest.mark.parametrize(("framework", "target"), [("jax", "onnx"), ("tf", "gguf"), ("", "")])
 def test_an_unknown_conversion_is_refused(run, framework, target):
-    job = ExportJob(run.source, framework, target, b"", None)
+    job = ExportJob(ModelSource("recipe", framework), target, None)
     with pytest.raises(ValueError, match=f"no converter from {framework} to {target}"):
         convert(job)

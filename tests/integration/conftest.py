@@ -6,7 +6,7 @@ import pytest
 
 from tests.conftest import run_toolkit
 from tests.integration.slow import recipe_in
-from toolkit.artifacts import Run
+from toolkit.runs import Run
 
 
 @pytest.fixture(scope="session")

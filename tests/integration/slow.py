@@ -13,7 +13,7 @@ import numpy as np
 
 from tests.cluster_of_nodes import marked
 from tests.train.real import RECIPE, weights
-from toolkit.artifacts import Run, list_runs
+from toolkit.runs import Run, list_runs
 from toolkit.train.reports import Trained
 
 # Takes about five seconds, so that it can be stopped in the middle.

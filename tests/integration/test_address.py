@@ -13,7 +13,7 @@ import pytest
 from tests.cluster_of_nodes import ENVIRONMENT, Node, RayNodes, namespaces_allowed
 from tests.conftest import run_toolkit
 from tests.integration.slow import Command, recipe_in
-from toolkit.artifacts import list_runs
+from toolkit.runs import list_runs
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +33,7 @@ def workers(node: Node) -> list[int]:
     return found
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("framework", ["tf", "torch"])
 def test_a_recipe_trains_across_nodes(nodes: RayNodes, framework: str, tmp_path: Path) -> None:
     """One framework needs both CPUs, so that each node gets a worker."""

@@ -7,7 +7,7 @@ import pytest
 
 from edge.answer import answer
 from edge.runtime import load
-from toolkit.artifacts import Run
+from toolkit.runs import Run
 
 
 def test_accuracy_is_high_in_both_frameworks(digits_run: Path) -> None:

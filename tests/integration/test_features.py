@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.conftest import run_toolkit
-from toolkit.artifacts import Run
+from toolkit.runs import Run
 
 FIRST = '''
 """Digits with everything that can be switched on."""

@@ -11,7 +11,7 @@ import onnx
 import pytest
 
 from tests.conftest import run_toolkit
-from toolkit.artifacts import Run
+from toolkit.runs import Run
 
 FILES = {
     "linear-tf-fp32.tflite",

@@ -8,7 +8,7 @@ import pytest
 
 from tests.cluster_of_nodes import ENVIRONMENT, RayNodes
 from tests.integration.slow import Command, recipe_in, same_weights
-from toolkit.artifacts import Run
+from toolkit.runs import Run
 
 
 def wait_for(command: Command, run: Run, condition, seconds: float = 90) -> None:

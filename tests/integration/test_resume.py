@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import run_toolkit
 from tests.integration.slow import Command, recipe_in, same_weights
 from tests.train.real import RECIPE
-from toolkit.artifacts import list_runs
+from toolkit.runs import list_runs
 
 
 def test_sigterm_saves_and_resuming_on_one_worker_ends_the_same(tmp_path, undisturbed) -> None:
@@ -41,6 +41,7 @@ def test_sigterm_saves_and_resuming_on_one_worker_ends_the_same(tmp_path, undist
     assert "is trained" in again.err
 
 
+@pytest.mark.soak
 def test_a_killed_driver_leaves_no_process_and_can_be_resumed(tmp_path, undisturbed) -> None:
     recipe = recipe_in(tmp_path, pause=0.15)
     arguments = ("--framework", "torch", "--workers", "2", "--runs-dir", tmp_path)
@@ -131,6 +132,7 @@ def test_a_proof_that_one_and_two_workers_train_the_same(tmp_path, framework) ->
         assert 0 <= proof["difference"] < 1e-5
 
 
+@pytest.mark.soak
 def test_a_proof_that_fails_names_the_layer(tmp_path) -> None:
     bad = tmp_path / "bad.py"
     bad.write_text(RECIPE.replace("OPTIMIZER", "Adam(0.01)") + BATCH_NORM)

@@ -131,6 +131,7 @@ def test_the_server_may_be_named_in_the_environment(server, monkeypatch):
     assert Storage.at(login).names() == ["a"]
 
 
+@pytest.mark.soak
 def test_64_megabytes_there_and_back_take_seconds(server):
     storage = Storage.at(server.url("large"))
     content = np.random.default_rng(0).bytes(64 << 20)

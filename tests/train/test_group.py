@@ -32,7 +32,7 @@ def test_any_number_of_workers_gives_the_same_weights(
     assert val == pytest.approx([val[0]] * 3, abs=1e-6)
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("framework", [pytest.param("tf", marks=pytest.mark.soak), "torch"])
 def test_more_workers_than_samples_in_a_batch(ray_cluster, framework: str) -> None:
     recipe = source(RECIPE.replace("global_batch=8", "global_batch=2"))
     one, three = (train(framework, workers, recipe) for workers in (1, 3))
@@ -142,6 +142,7 @@ recipe = Recipe(
 """
 
 
+@pytest.mark.soak  # worlds of both frameworks are compared without Ray too
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_batch_norm_trains_on_two_workers(ray_cluster, framework: str) -> None:
     trained = train(framework, 2, source(RECIPE + BATCH_NORM))

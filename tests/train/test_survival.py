@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.train.real import FRAMEWORKS, RECIPE, allocation, close, equal, source, train
+from tests.train.real import RECIPE, allocation, close, equal, source, train
 from toolkit.data.load import load
 from toolkit.errors import StorageError, WorkerError
 from toolkit.train.checkpoints import Checkpoints, Identity
@@ -122,7 +122,7 @@ def undisturbed(ray_cluster, tmp_path_factory):
     return result
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("framework", [TF_SOAK, "torch"])
 def test_two_kills_leave_no_trace_in_the_weights(training, undisturbed, framework) -> None:
     recipe = training.recipe(KILL, [3, 6])
     done = training.run(framework, recipe)
@@ -256,6 +256,7 @@ def test_storage_that_goes_away_ends_the_training_and_keeps_the_last_state(
     assert equal(done.trained, undisturbed("torch"))
 
 
+@pytest.mark.soak
 def test_workers_that_wait_for_slow_storage_are_not_taken_for_hanging(training) -> None:
     """Rank 0 waits for the driver, and the others for rank 0, longer than steps may take."""
     recipe = training.recipe(epochs=60)

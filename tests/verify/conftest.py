@@ -1,13 +1,14 @@
 """A small real model file and what it must answer."""
 
 import hashlib
+from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from edge.manifest import Manifest
+from edge.manifest import Manifest, append_to_tflite
 from edge.tensor import Tensor
 from toolkit.artifacts import Export, Golden
 from toolkit.export.names import name_onnx
@@ -15,8 +16,11 @@ from toolkit.export.names import name_onnx
 X = np.linspace(-3, 3, 9, dtype=np.float32)[:, None]
 
 
-def make_onnx(factor=2.0, operator="Mul", names=True, columns=1):
-    """y = factor * x, or another operator of x and factor; named x and y by a manifest."""
+def make_onnx(factor=2.0, operator="Mul", names=True, columns=1, **meaning):
+    """y = factor * x, or another operator of x and factor; named x and y by a manifest.
+
+    `meaning` are further fields of the manifest.
+    """
 
     def value(name):
         return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", columns])
@@ -29,7 +33,7 @@ def make_onnx(factor=2.0, operator="Mul", names=True, columns=1):
     if not names:
         return model.SerializeToString()
     tensors = [(Tensor(name, (None, columns), "float32"),) for name in ("x", "y")]
-    content = name_onnx(model, Manifest("job", "torch", "onnx", "fp32", *tensors))
+    content = name_onnx(model, Manifest("job", "torch", "onnx", "fp32", *tensors, **meaning))
     onnx.checker.check_model(content)
     return content
 
@@ -37,13 +41,27 @@ def make_onnx(factor=2.0, operator="Mul", names=True, columns=1):
 def make_export(content, file="exports/job.onnx", **fields):
     digest = hashlib.sha256(content).hexdigest()
     given = {"framework": "torch", "target": "onnx", "precision": "fp32", "batch": None}
-    return Export(file, **given | fields, bytes=len(content), sha256=digest, seconds=0.1)
+    given |= {"bytes": len(content), "sha256": digest, "seconds": 0.1}
+    return Export(file, **given | fields)
 
 
 @pytest.fixture(scope="session")
 def onnx_file():
     """Make the content of an ONNX file: onnx_file(factor=2.0, operator="Mul")."""
     return make_onnx
+
+
+def make_tflite(name="double", batch=None):
+    """y = 2x, with a manifest; "fixed" takes two samples at a time."""
+    tensors = [(Tensor(name, (batch, 1), "float32"),) for name in ("x", "y")]
+    path = Path(__file__).parents[1] / "edge" / "data" / f"{name}.tflite"
+    return append_to_tflite(path.read_bytes(), Manifest("job", "torch", "tflite", "fp32", *tensors))
+
+
+@pytest.fixture(scope="session")
+def tflite_file():
+    """Make the content of a TFLite file: tflite_file(name="double", batch=None)."""
+    return make_tflite
 
 
 @pytest.fixture(scope="session")

@@ -2,36 +2,45 @@
 
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from toolkit.verify.check import Answer, Question, check, judge
-
-TFLITE = Path(__file__).parents[1] / "edge" / "data" / "double.tflite"
+from toolkit.artifacts import Golden
+from toolkit.card import Card
+from toolkit.specs import Probe
+from toolkit.verify.check import Answer, Evaluation, Question, check
+from toolkit.verify.gates import gate_for
 
 
 @pytest.fixture
 def question(golden):
     """What a file of y = 2x is asked: golden vectors, and 8 for 4."""
+    card = Card("job", probe=Probe(4.0, 8.0, 0.05), input_name="x")
     probe = {"x": np.float32([[4.0]])}
-    return Question(golden.inputs, golden, probe, 8.0, 0.05, "value", 0.05)
+    return Question(golden.inputs, golden, card, probe, 0.05)
 
 
 @pytest.fixture
 def ask(export_of, question):
-    """Check content: ask(content, probe=None, ...)."""
+    """Check content: ask(content, precision="fp32", probe=None, ...)."""
 
-    def ask(content, **fields):
-        return check(content, export_of(content), replace(question, **fields))
+    def ask(content, precision="fp32", max_drop=None, **fields):
+        export = export_of(content, precision=precision)
+        gate = gate_for(precision, max_drop=max_drop)
+        return check({"": content}, export, replace(question, **fields), gate)
 
     return ask
 
 
+def with_probe(question, expected, tolerance=0.05):
+    return replace(question.card, probe=Probe(4.0, expected, tolerance))
+
+
 def test_a_right_file_passes(ask, onnx_file):
     answer = ask(onnx_file())
-    assert answer == Answer(answer.runtime, 8.0, 0.0, 1.0, "")
+    assert (answer.probe, answer.reason, answer.drop) == (8.0, "", None)
+    assert (answer.result.error, answer.result.kept) == (0, 1)
     assert answer.runtime.startswith("onnxruntime ")
 
 
@@ -42,58 +51,142 @@ def test_a_right_file_without_a_probe_passes(ask, onnx_file):
 
 def test_rounding_is_allowed(ask, onnx_file):
     answer = ask(onnx_file(factor=2.00001))
-    assert 0 < answer.error < 1e-4
+    assert 0 < answer.result.error < 1e-4
     assert answer.reason == ""
 
 
 @pytest.mark.parametrize(
-    ("change", "fields", "reason"),
+    ("change", "precision", "reason"),
     [
-        ({"factor": 3.0}, {}, r"error 2\.5e-01 is above the limit 1e-04 for fp32"),
-        ({"factor": 2.001}, {}, r"error 2\.5e-04 is above the limit"),
-        ({"factor": 2.00001}, {"tolerance": 1e-6}, r"88\.9% of the decisions changed"),
-        ({}, {"expected": 9.0}, r"the probe answers 8, expected 9"),
-        (
-            {},
-            {"expected": 8.0001, "probe_tolerance": 0.0},
-            r"the probe answers 8, expected 8\.0001",
-        ),
-        ({"factor": np.nan}, {}, r"error inf is above the limit"),
-        ({"operator": "Div", "factor": 0.0}, {}, r"error inf is above the limit"),
+        ({"factor": 3.0}, "fp32", r"error 2\.5e-01 is above the limit 1e-04 for fp32"),
+        ({"factor": 2.001}, "fp32", r"error 2\.5e-04 is above the limit"),
+        ({"factor": 2.001}, "fp16", ""),
+        ({"factor": 2.05}, "int8", r"66\.7% of the values moved by more than 0\.05"),
+        ({"factor": np.nan}, "fp32", r"error inf is above the limit"),
+        ({"factor": np.nan}, "int8", r"error inf"),
+        ({"operator": "Div", "factor": 0.0}, "fp32", r"error inf is above the limit"),
     ],
 )
-def test_a_wrong_file_fails_and_says_why(ask, onnx_file, change, fields, reason):
-    answer = ask(onnx_file(**change), **fields)
+def test_a_wrong_file_fails_and_says_why(ask, onnx_file, change, precision, reason):
+    answer = ask(onnx_file(**change), precision)
     assert answer.runtime.startswith("onnxruntime ")
     assert re.search(reason, answer.reason), answer.reason
+    assert bool(answer.reason) == bool(reason)
+
+
+@pytest.mark.parametrize(
+    ("expected", "tolerance", "reason"),
+    [
+        (8.0, 0.0, ""),
+        (8.04, 0.05, ""),
+        (9.0, 0.05, "the probe answers 8, expected 9"),
+        (8.0001, 0.0, "the probe answers 8, expected 8.0001"),
+    ],
+)
+def test_the_probe(ask, question, onnx_file, expected, tolerance, reason):
+    assert ask(onnx_file(), card=with_probe(question, expected, tolerance)).reason == reason
 
 
 @pytest.mark.parametrize("decision", ["sign", "argmax"])
-def test_nan_where_a_decision_is_needed_fails(ask, onnx_file, decision):
+def test_nan_where_a_decision_is_needed_fails(ask, onnx_file, golden, decision):
     columns = 1 if decision == "sign" else 2
     inputs = {"x": np.ones((9, columns), np.float32)}
-    answer = ask(onnx_file(np.nan, columns=columns), decision=decision, inputs=inputs, probe=inputs)
+    content = onnx_file(np.nan, columns=columns, decision=decision)
+    vectors = replace(golden, inputs=inputs, outputs={"y": 2 * inputs["x"]})
+    card = Card("job", decision=decision, input_name="x")
+    answer = ask(content, inputs=inputs, probe=inputs, golden=vectors, card=card)
     assert "NaN" in answer.reason
 
 
 @pytest.mark.parametrize(
-    ("decision", "factor", "probe", "expected", "reason"),
+    ("factor", "probe", "expected", "reason"),
     [
-        ("argmax", 2.0, [[0, 1]], 1, ""),
-        ("argmax", 2.0, [[0, 1]], 0, "the probe answers 1, expected 0"),
-        ("argmax", -2.0, [[0, 1]], 1, "error"),
+        (2.0, [[0, 1]], 1, ""),
+        (2.0, [[0, 1]], 0, "the probe answers 1, expected 0"),
+        (-2.0, [[0, 1]], 1, "error"),
     ],
 )
 def test_the_probe_is_decided_like_the_rest(
-    ask, onnx_file, golden, decision, factor, probe, expected, reason
+    ask, onnx_file, golden, factor, probe, expected, reason
 ):
     x = np.float32([[0, 1], [2, 1], [-1, -3]])
-    vectors = replace(golden, inputs={"x": x}, outputs={"y": 2 * x})
-    asked = {"probe": {"x": np.float32(probe)}, "expected": expected, "probe_tolerance": 0.0}
-    content = onnx_file(factor, columns=2)
-    answer = ask(content, decision=decision, inputs={"x": x}, golden=vectors, **asked)
+    card = Card("job", decision="argmax", probe=Probe(0.0, expected, 0.0), input_name="x")
+    answer = ask(
+        onnx_file(factor, columns=2, decision="argmax"),
+        inputs={"x": x},
+        golden=replace(golden, inputs={"x": x}, outputs={"y": 2 * x}),
+        card=card,
+        probe={"x": np.float32(probe)},
+    )
     assert answer.reason.startswith(reason)
     assert bool(answer.reason) == bool(reason)
+
+
+def evaluation(count=2000, noise=0.0):
+    x = np.random.default_rng(0).normal(size=(count, 1)).astype(np.float32)
+    return Evaluation({"x": x}, {"y": 2 * x}, 2 * x + noise)
+
+
+def test_the_metric_is_measured_on_all_samples(ask, onnx_file, question):
+    card = replace(question.card, metrics=("mae", "mse"))
+    answer = ask(onnx_file(factor=2.002), "fp16", card=card, evaluation=evaluation())
+    drop = answer.drop
+    assert (drop.metric, drop.before, drop.samples) == ("mae", 0, 2000)
+    assert drop.after == pytest.approx(0.002 * np.sqrt(2 / np.pi), rel=0.05)
+    assert drop.drop == pytest.approx(0.001 * np.sqrt(2 / np.pi), rel=0.05)  # targets: 2 wide
+    assert answer.reason == ""
+    told = ask(onnx_file(factor=2.02), "fp16", card=card, evaluation=evaluation()).reason
+    assert told.startswith("mae drops by 0.8")
+    low = ask(onnx_file(factor=2.002), "fp16", card=card, evaluation=evaluation(), max_drop=0.0)
+    assert low.reason.startswith("mae drops by 0.08%")
+
+
+def test_without_a_metric_or_targets_nothing_is_measured(ask, onnx_file, question):
+    card = replace(question.card, metrics=("mae",))
+    assert ask(onnx_file(), evaluation=evaluation()).drop is None
+    assert ask(onnx_file(), card=card).drop is None
+
+
+def test_golden_vectors_that_stand_in_are_not_run_again(ask, onnx_file, question, golden):
+    card = replace(question.card, metrics=("mae",))
+    stands_in = Evaluation(golden.inputs, golden.outputs, golden.targets)
+    answer = ask(onnx_file(), card=card, evaluation=stands_in)
+    assert (answer.drop.samples, answer.drop.drop, answer.reason) == (9, 0, "")
+
+
+def test_targets_that_do_not_fit_fail_the_check(ask, onnx_file, question, golden):
+    card = replace(question.card, metrics=("mae",))
+    wrong = Evaluation(golden.inputs, golden.outputs, golden.targets[:4])
+    assert "reshape" in ask(onnx_file(), card=card, evaluation=wrong).reason
+
+
+SCALE = {"step": "scale", "factor": 2.0}
+TURN = {"step": "transpose", "axes": [0]}
+
+
+@pytest.mark.parametrize(
+    ("said", "meant", "reason"),
+    [
+        ({}, {}, ""),
+        ({"labels": ("a", "b")}, {"labels": ("a", "b")}, ""),
+        ({"labels": ("a", "b")}, {"labels": ("b", "a")}, r'labels differ .*: \["a", "b"\] instead'),
+        ({"labels": ("a",)}, {}, "labels differ"),
+        ({}, {"labels": ("a",)}, "labels differ"),
+        ({"decision": "sign"}, {}, 'decision differ from the model\'s: "sign" instead of "value"'),
+        ({"preprocessing": {"x": [SCALE]}}, {"preprocessing": (SCALE,)}, ""),
+        ({"preprocessing": {"x": [SCALE, TURN]}}, {"preprocessing": (SCALE,)}, ""),
+        ({"preprocessing": {"x": [SCALE, SCALE]}}, {"preprocessing": (SCALE,)}, "preprocessing"),
+        ({"preprocessing": {"x": [TURN, SCALE]}}, {"preprocessing": (SCALE,)}, "preprocessing"),
+        ({"preprocessing": {"x": [TURN, TURN]}}, {}, "preprocessing"),
+        ({}, {"preprocessing": (SCALE,)}, "preprocessing"),
+        ({"preprocessing": {"x": [SCALE]}}, {}, "preprocessing"),
+    ],
+)
+def test_the_manifest_must_say_what_the_model_means(ask, onnx_file, question, said, meant, reason):
+    answer = ask(onnx_file(**said), card=replace(question.card, **meant))
+    assert re.search(reason, answer.reason), answer.reason
+    assert bool(answer.reason) == bool(reason)
+    assert (answer.result is None) == bool(reason)
 
 
 def damaged(content):
@@ -111,7 +204,7 @@ def damaged(content):
 def test_what_is_no_model_fails_and_does_not_raise(ask, onnx_file, name):
     answer = ask(damaged(onnx_file())[name])
     assert answer.reason
-    assert (answer.probe, answer.error, answer.kept) == (None, None, None)
+    assert (answer.probe, answer.result) == (None, None)
     assert "/tmp" not in answer.reason  # the user does not know the temporary file
 
 
@@ -122,35 +215,43 @@ def test_a_flipped_byte_never_raises(ask, onnx_file, position):
     assert isinstance(ask(bytes(content)), Answer)
 
 
-def test_other_names_than_the_golden_vectors_fail(ask, onnx_file):
-    answer = ask(onnx_file(names=False))
-    assert "'x'" in answer.reason
+def test_a_file_without_a_manifest_fails(ask, onnx_file):
+    assert ask(onnx_file(names=False)).reason == "the file carries no manifest; export it again"
 
 
-def test_a_tflite_file_runs_in_its_own_runtime(question, export_of, golden):
-    content = TFLITE.read_bytes()
+def test_a_file_from_elsewhere_needs_none_but_the_right_names(export_of, question, onnx_file):
+    content = onnx_file(names=False)
+    export, gate = export_of(content, framework="onnx"), gate_for("fp32")
+    assert "'x'" in check({"": content}, export, question, gate).reason
+    named = {
+        "inputs": {"in": question.inputs["x"]},
+        "golden": Golden({}, {"out": question.golden.outputs["y"]}, question.golden.targets),
+        "card": replace(question.card, input_name="in"),
+        "probe": {"in": question.probe["x"]},
+    }
+    answer = check({"": content}, export, replace(question, **named), gate)
+    assert (answer.reason, answer.probe) == ("", 8.0)
+
+
+def test_a_tflite_file_runs_in_its_own_runtime(question, export_of, tflite_file):
+    content = tflite_file()
     export = export_of(content, "exports/job.tflite", target="tflite")
-    vectors = replace(golden, outputs={"y": golden.outputs["y"]})
-    answer = check(content, export, replace(question, golden=vectors))
-    assert answer == Answer(answer.runtime, 8.0, 0.0, 1.0, "")
+    answer = check({"": content}, export, question, gate_for("fp32"))
+    assert (answer.probe, answer.result.error, answer.reason) == (8.0, 0, "")
     assert answer.runtime.startswith("LiteRT ")
-    cut = check(content[:200], export, question)
-    assert cut.reason
+    assert check({"": content[:200]}, export, question, gate_for("fp32")).reason
 
 
-@pytest.mark.parametrize(
-    ("error", "kept", "probe", "reason"),
-    [
-        (1e-4, 1.0, 8.04, ""),
-        (0.0, 1.0, None, ""),
-        (1.01e-4, 1.0, 8.0, "error"),
-        (float("nan"), 1.0, 8.0, "error"),
-        (float("inf"), 1.0, 8.0, "error"),
-        (0.0, 0.999, 8.0, "0.1% of the decisions changed"),
-        (0.0, 1.0, 8.06, "the probe"),
-        (0.0, 1.0, float("nan"), "the probe"),
-    ],
-)
-def test_judging_at_the_limits(question, error, kept, probe, reason):
-    assert judge("fp32", error, kept, probe, question).startswith(reason)
-    assert bool(judge("fp32", error, kept, probe, question)) == bool(reason)
+@pytest.mark.parametrize("count", [1, 2, 9])
+def test_a_file_of_a_fixed_batch_gets_its_batches(question, export_of, tflite_file, count):
+    content = tflite_file("fixed", batch=2)
+    x = np.arange(count, dtype=np.float32)[:, None] + 1
+    vectors = Golden({"x": x}, {"y": 2 * x}, x)
+    export = export_of(content, "exports/job.tflite", target="tflite", batch=2)
+    asked = replace(question, inputs={"x": x}, golden=vectors)
+    answer = check({"": content}, export, asked, gate_for("fp32"))
+    assert (answer.reason, answer.probe, answer.result.error) == ("", 8.0, 0)
+
+
+def test_a_message_names_no_temporary_folder(ask, onnx_file):
+    assert ask(onnx_file()[:90]).reason.startswith("job.onnx: ")

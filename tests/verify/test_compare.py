@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from edge.errors import EdgeError
-from toolkit.verify.compare import compare, refuse_vacuous, scaled_error
+from toolkit.verify import compare as module
+from toolkit.verify.compare import judge, refuse_vacuous, scaled_error
+from toolkit.verify.gates import gate_for
+
+FP32 = gate_for("fp32")
+
+
+def compare(reference, candidate, decision, tolerance, precision="int8"):
+    """Without ties, which fp32 has."""
+    return module.compare(reference, candidate, decision, tolerance, gate_for(precision))
+
 
 numbers = st.floats(-100, 100, width=32).filter(lambda x: x == 0 or abs(x) > 1e-3)
 outputs = hnp.arrays(np.float64, (5, 3), elements=numbers)
@@ -162,3 +172,85 @@ def test_references_that_prove_nothing(reference, reason):
 )
 def test_references_that_prove_something(reference):
     assert refuse_vacuous(reference) == ""
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e15, 1e-14])
+def test_noise_in_decibels_has_no_unit(unit):
+    expected = unit * np.float64([[3], [4]])
+    result = compare({"y": expected}, {"y": expected + 0.05 * unit}, "value", None)
+    assert result.snr == pytest.approx(10 * math.log10(25 / 0.005))
+    assert compare({"y": expected}, {"y": expected}, "value", None).snr == math.inf
+
+
+def test_the_worst_place_is_named():
+    one = {"a": np.float64([[0, 1], [2, 3]]), "b": np.float64([[1, 2], [3, 4]])}
+    other = {"a": one["a"], "b": one["b"] + [[0, 0], [-0.5, 0]]}
+    place = compare(one, other, "argmax", None).worst
+    assert (place.output, place.index, place.expected, place.got) == ("b", (1, 0), 3, 2.5)
+    assert str(place) == "output 'b' at [1, 0] is 2.5 instead of 3"
+    other["b"][0, 1] = np.nan
+    assert compare(one, other, "argmax", None).worst.index == (0, 1)
+
+
+BOXES = np.stack([np.linspace(0, 640, 50), np.linspace(0, 1, 50) ** 2], axis=1)
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e15, 1e-14])
+@pytest.mark.parametrize("shape", [(50, 2), (5, 10, 2)])
+def test_a_column_is_judged_by_its_own_spread(unit, shape):
+    expected = (unit * BOXES).reshape(shape)
+    got = expected.copy()
+    got[..., 1] = 0  # 1.6e-3 of the whole range
+    result = compare({"y": expected}, {"y": got}, "value", None)
+    assert (result.column.output, result.column.axis) == ("y", len(shape) - 1)
+    assert result.column.number == 1
+    assert result.column.error > 1
+    assert judge(result, "int8", gate_for("int8")).startswith("output 'y': column 1 of axis")
+    assert not judge(compare({"y": expected}, {"y": expected}, "value", None), "fp32", FP32)
+
+
+def test_columns_before_the_boxes_are_judged_too():
+    expected = BOXES.T.reshape(1, 2, 50)
+    got = expected * [[[1], [0]]]
+    assert compare({"y": expected}, {"y": got}, "value", None).column.error > 1
+
+
+def test_classes_are_no_columns_but_further_outputs_are():
+    got = BOXES * [1, 0]
+    assert compare({"y": BOXES}, {"y": got}, "argmax", None).column is None
+    column = compare({"c": BOXES, "y": BOXES}, {"c": BOXES, "y": got}, "argmax", None).column
+    assert (column.output, column.number) == ("y", 1)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_columns_that_are_constant_up_to_rounding_are_left_out(precision):
+    rounding = gate_for(precision).rounding
+    random = np.random.default_rng(0)
+    constant = 7 * (1 + rounding * 0.9 * random.uniform(-1, 1, 50))
+    expected = np.stack([BOXES[:, 0], constant, np.zeros(50)], axis=1)
+    got = expected + np.float64([0, 7 * rounding, 0])
+    assert compare({"y": expected}, {"y": got}, "value", None, precision).column.error == 0
+
+
+@pytest.mark.parametrize(("margin", "kept", "accounted"), [(9e-5, 0.5, 1), (2e-4, 0.5, 0.5)])
+@pytest.mark.parametrize("unit", [1.0, 1e15, 1e-14])
+def test_a_tie_may_fall_either_way_in_fp32(unit, margin, kept, accounted):
+    expected = unit * np.float64([[0, 0.5, 0.5 + margin], [0, 0, 1]])
+    got = unit * np.float64([[0, 0.5 + margin, 0.5], [0, 0, 1]])
+    result = compare({"y": expected}, {"y": got}, "argmax", None, "fp32")
+    assert (result.kept, result.accounted) == (kept, accounted)
+    assert compare({"y": expected}, {"y": got}, "argmax", None, "int8").accounted == 0.5
+
+
+def test_a_sign_near_zero_is_a_tie_in_fp32():
+    expected, got = np.float64([[5e-5], [1]]), np.float64([[-5e-5], [1]])
+    result = compare({"y": expected}, {"y": got}, "sign", None, "fp32")
+    assert (result.kept, result.accounted) == (0.5, 1)
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e15, 1e-14])
+def test_a_value_without_a_tolerance_may_move_by_a_share_of_the_range(unit):
+    expected = unit * np.float64([[0], [1]])
+    near, far = expected + 0.04 * unit, expected + 0.06 * unit
+    assert compare({"y": expected}, {"y": near}, "value", None).kept == 1
+    assert compare({"y": expected}, {"y": far}, "value", None).kept == 0

@@ -6,13 +6,13 @@ seconds; streams are read by `Unread.read` once Ray is there.
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from toolkit.data import checks, ingest
+from toolkit.data import cache, checks, ingest
 from toolkit.data.copies import Place
 from toolkit.data.probe import preprocess, probe_inputs
 from toolkit.data.records import Records
@@ -38,6 +38,7 @@ class Dataset:
         probe: the probe's preprocessed inputs by name, each [1, ...], or None.
         sha256: of all samples, so that a later run can tell whether data changed.
         places: records that workers need on their machines; see `toolkit.data.copies.prepare`.
+        records: their folders by split.
     """
 
     train: SampleStore
@@ -46,6 +47,7 @@ class Dataset:
     probe: Mapping[str, Array] | None
     sha256: str
     places: tuple[Place, ...] = ()
+    records: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,26 @@ class Unread:
         parts = dict(self.parts)
         for name, stream in self.streams.items():
             parts[name] = _recorded(self.recipe, name, stream, ingest.materialise(source, name))
+        return _joined(self.recipe, parts)
+
+    def again(self, records: Mapping[str, str]) -> Dataset:
+        """Take the records that an earlier `read` on this machine made; needs no Ray.
+
+        Args:
+            records: folder by split, as in `Dataset.records`.
+
+        Raises:
+            DataError: they are gone or damaged.
+        """
+        parts = dict(self.parts)
+        for name, stream in self.streams.items():
+            folder = Path(records.get(name, ""))
+            if name not in records or not cache.is_whole(folder):
+                raise DataError(
+                    f"recipe {self.recipe.name!r}, split {name!r}: the records that it was read "
+                    "into are not on this machine any more; train again"
+                )
+            parts[name] = _recorded(self.recipe, name, stream, Place(folder, ""))
         return _joined(self.recipe, parts)
 
 
@@ -195,6 +217,7 @@ def _joined(recipe: Recipe, parts: Mapping[str, _Part]) -> Dataset:
         probe,
         hashlib.sha256(f"{train.sha256} {validation.sha256}".encode()).hexdigest(),
         tuple(part.place for part in (train, validation) if part.place is not None),
+        {name: part.place.folder for name, part in parts.items() if part.place is not None},
     )
 
 

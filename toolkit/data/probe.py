@@ -5,18 +5,19 @@ from typing import Any
 
 import numpy as np
 
+from toolkit.card import Card
 from toolkit.data import checks
 from toolkit.data.samples import prepare
 from toolkit.errors import DataError
 from toolkit.recipe import Array, Recipe
 
 
-def preprocess(recipe: Recipe, raw: Mapping[str, Array]) -> dict[str, Array]:
-    """Apply the recipe's preprocessing to raw inputs, each [n, ...]."""
+def preprocess(recipe: Recipe | Card, raw: Mapping[str, Array]) -> dict[str, Array]:
+    """Apply a recipe's or card's preprocessing to raw inputs, each [n, ...]."""
     return {name: prepare(name, recipe.steps_for(name), array) for name, array in raw.items()}
 
 
-def probe_inputs(recipe: Recipe, raw: Mapping[str, Array]) -> dict[str, Array]:
+def probe_inputs(recipe: Recipe | Card, raw: Mapping[str, Array]) -> dict[str, Array]:
     """The probe's raw inputs as a batch of one, each [1, ...].
 
     Raises:

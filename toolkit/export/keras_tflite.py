@@ -1,46 +1,75 @@
 """Keras -> TFLite with TensorFlow's own converter, builtin operators only."""
 
+import re
+from collections.abc import Sequence
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from edge.manifest import append_to_tflite
-from toolkit.builders import call_keras
 from toolkit.errors import ConversionError
-from toolkit.export.job import ExportJob
-from toolkit.export.keras_model import trained_model
+from toolkit.export.job import Conversion, ExportJob
+from toolkit.export.keras_layers import layer_of
+from toolkit.export.keras_model import function_of, load_model
 from toolkit.export.names import name_tflite
+from toolkit.models.keras import Loaded
+
+_NOTE = (
+    "takes one sample at a time: {} cannot be converted with a free batch size; --batch N fixes "
+    "another"
+)
 
 
-def convert(job: ExportJob) -> bytes:
-    """Return the content of a .tflite file that takes any batch size.
+def convert(job: ExportJob) -> Conversion:
+    """Return the content of a .tflite file; its batch size is free where that can be converted.
 
     Raises:
         ConversionError: the model needs an operator that devices' runtimes lack.
     """
+    loaded = load_model(job)
+    batch, note = job.batch_for(loaded.batch), ""
+    try:
+        model = _converted(job, loaded, batch)
+    except ConversionError as error:
+        if batch is not None:
+            raise
+        batch, note = 1, _NOTE.format(_culprit(error, loaded))
+        model = _converted(job, loaded, batch)
+    manifest = job.manifest_for(batch)
+    return Conversion({"": append_to_tflite(name_tflite(model, manifest), manifest)}, batch, note)
+
+
+def _converted(job: ExportJob, loaded: Loaded, batch: int | None) -> bytes:
     import tensorflow as tf
 
-    converter = tf.lite.TFLiteConverter.from_keras_model(_positional(trained_model(job), job))
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-    try:
-        model = converter.convert()
-    except Exception as error:
-        if "Flex" not in str(error) and "custom op" not in str(error):
-            raise
-        raise ConversionError(
-            "the model needs operators that are not built into TFLite; replace the layers that "
-            "use them",
-            detail=str(error)[:2000],
-        ) from error
-    return append_to_tflite(name_tflite(model, job.manifest), job.manifest)
+    function = function_of(job, loaded, batch).frozen()
+    with TemporaryDirectory() as folder:
+        function.save(folder)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        try:
+            content: bytes = converter.convert()
+        except Exception as error:
+            raise _explained(error, loaded.layers) from error
+    return content
 
 
-def _positional(model: Any, job: ExportJob) -> Any:
-    """The model with a list of named inputs; the converter fails on a dictionary."""
-    import keras
+def _explained(error: Exception, layers: Sequence[Any]) -> ConversionError:
+    text = str(error)
+    operators = re.findall(r"(?:Flex|Custom) ops: ([^\n]+)", text)
+    layer = layer_of(text, layers)
+    place = f" in layer {layer}" if layer else ""
+    if not operators:
+        lines = text.strip().splitlines() or [type(error).__name__]
+        return ConversionError(
+            f"TensorFlow's TFLite converter failed{place}: {lines[0][:300]}", detail=text[:4000]
+        )
+    return ConversionError(
+        f"{', '.join(operators)}{place}: not built into TFLite, so a device cannot run it; "
+        "replace the layer, or write it with operations that TFLite has",
+        detail=text[:4000],
+    )
 
-    if len(job.manifest.inputs) == 1:
-        return model
-    inputs = {
-        tensor.name: keras.Input(tensor.shape[1:], name=tensor.name, dtype=tensor.dtype)
-        for tensor in job.manifest.inputs
-    }
-    return keras.Model(list(inputs.values()), call_keras(model, inputs, training=False))
+
+def _culprit(error: ConversionError, loaded: Loaded) -> str:
+    layer = layer_of(error.detail, loaded.layers)
+    return f"layer {layer}" if layer else "a part of the model"

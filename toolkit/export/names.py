@@ -4,11 +4,13 @@ Converters name tensors after their own internals ('args_0', 'Identity:0'). A fi
 another program opens should say what goes in and what comes out.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from edge.manifest import ONNX_KEY, Manifest
 from edge.tensor import Tensor, natural_order
+from toolkit.errors import ConversionError
 
 _SIGNATURE = "serving_default"
 
@@ -34,6 +36,32 @@ def name_tflite(model: bytes, manifest: Manifest) -> bytes:
     return bytes(builder.Output())
 
 
+def as_stored(model: bytes, manifest: Manifest) -> Manifest:
+    """The manifest with int32 where a converter narrowed int64, by a TFLite file with names."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    tree = schema.Model.GetRootAs(model, 0)
+    signature = tree.SignatureDefs(0)
+    graph = tree.Subgraphs(signature.SubgraphIndex())
+
+    def stored(tensors: Sequence[Tensor], count: int, entry: Any) -> tuple[Tensor, ...]:
+        entries = {_text(entry(i).Name()): entry(i).TensorIndex() for i in range(count)}
+        names = _order(entries, tensors)
+        types = [graph.Tensors(entries[name]).Type() for name in names]
+        return tuple(
+            dataclasses.replace(tensor, dtype="int32")
+            if tensor.dtype == "int64" and kind == schema.TensorType.INT32
+            else tensor
+            for tensor, kind in zip(tensors, types, strict=True)
+        )
+
+    return dataclasses.replace(
+        manifest,
+        inputs=stored(manifest.inputs, signature.InputsLength(), signature.Inputs),
+        outputs=stored(manifest.outputs, signature.OutputsLength(), signature.Outputs),
+    )
+
+
 def name_onnx(model: Any, manifest: Manifest) -> bytes:
     """Name inputs, outputs and the batch axis of an ONNX model; add the manifest; serialise."""
     graph = model.graph
@@ -43,9 +71,12 @@ def name_onnx(model: Any, manifest: Manifest) -> bytes:
     for values, tensors in ((inputs, manifest.inputs), (graph.output, manifest.outputs)):
         for value, tensor in zip(values, tensors, strict=True):
             renamed[value.name] = tensor.name
-            if tensor.shape[0] is None:
-                value.type.tensor_type.shape.dim[0].dim_param = "batch"
+            _write_shape(value, tensor)
     _rename(graph, renamed)
+    for part in _graphs(graph):
+        for node in part.node:  # torch writes where in whose files each operator comes from
+            del node.metadata_props[:]
+            node.ClearField("doc_string")
     entry = model.metadata_props.add()
     entry.key, entry.value = ONNX_KEY, manifest.to_json()
     content: bytes = model.SerializeToString()
@@ -58,10 +89,13 @@ def _ordered(entries: Sequence[Any], tensors: Sequence[Tensor]) -> list[Any]:
     Names that are right already say which is which; a converter's own are numbered by position.
     """
     by_name = {_text(entry.name): entry for entry in entries}
+    return [by_name[name] for name in _order(by_name, tensors)]
+
+
+def _order(found: Iterable[str], tensors: Sequence[Tensor]) -> list[str]:
+    """A file's names of the manifest's tensors, in the manifest's order."""
     names = [tensor.name for tensor in tensors]
-    if set(names) != set(by_name):
-        names = sorted(by_name, key=natural_order)
-    return [by_name[name] for name in names]
+    return names if set(names) == set(found) else sorted(found, key=natural_order)
 
 
 def _rename(graph: Any, wanted: Mapping[str, str]) -> None:
@@ -105,3 +139,28 @@ def _names(graph: Any) -> Iterator[str]:
 
 def _text(name: bytes | str) -> str:
     return name.decode() if isinstance(name, bytes) else name
+
+
+def _write_shape(value: Any, tensor: Tensor) -> None:
+    """Converters leave sizes open that are known, and give a batch several names."""
+    for axis, (dim, size) in enumerate(
+        zip(value.type.tensor_type.shape.dim, tensor.shape, strict=True)
+    ):
+        if size is None and axis == 0:
+            dim.dim_param = "batch"
+        elif size is not None and not dim.HasField("dim_value"):
+            dim.dim_value = size
+
+
+def check_opset(model: Any, wanted: int) -> None:
+    """Exporters may write another operator set than the wanted one, without a word.
+
+    Raises:
+        ConversionError: this one did.
+    """
+    found = next((item.version for item in model.opset_import if item.domain in ("", "ai.onnx")), 0)
+    if found != wanted:
+        raise ConversionError(
+            f"the exporter writes ONNX opset {found} for this model, not {wanted}; use --opset "
+            f"{found}"
+        )

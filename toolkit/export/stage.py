@@ -1,155 +1,209 @@
-"""The export stage: every wanted conversion of a run, each in a process of its framework."""
+"""The export stage: each model is converted once a target, and quantised from there.
 
-import hashlib
+The float file is made in a process of the model's framework; files of other precisions are made
+from it, in processes that need no framework, side by side within the cores.
+"""
+
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any
 
-from edge.errors import EdgeError
-from edge.manifest import Manifest
-from edge.tensor import Tensor
-from toolkit.artifacts import MODEL_FILES, Export, Run
+from toolkit.artifacts import Export, files_hash
+from toolkit.data.evidence import Calibration
 from toolkit.data.load import preprocess
 from toolkit.errors import ConversionError, ToolkitError
-from toolkit.export.job import DEFAULT_OPSET, ExportJob, convert
-from toolkit.export.torch_tflite import BATCH
-from toolkit.hosts import Host
+from toolkit.export.job import ExportJob, convert
+from toolkit.export.manifests import manifest_of, permutation_of
+from toolkit.export.request import STATIC, Request
+from toolkit.hosts import Host, then
+from toolkit.models.source import ModelSource
 from toolkit.recipe import TITLES
+from toolkit.runs import Run
 
-_FIXED = "takes one sample at a time: the converter has no dynamic batch"
-_PACKAGES = {
-    ("tf", "tflite"): ("tensorflow", "keras"),
-    ("tf", "onnx"): ("tensorflow", "keras", "tf2onnx"),
-    ("torch", "tflite"): ("torch", "litert-torch"),
-    ("torch", "onnx"): ("torch", "onnxscript"),
-}
+Cell = tuple[str, str]
+"""Framework and target."""
 
 
-def export(
-    run: Run,
-    targets: Sequence[str],
-    frameworks: Sequence[str],
-    host_of: Callable[[str], Host],
-    *,
-    opset: int = DEFAULT_OPSET,
-) -> list[Export]:
-    """Convert the trained models of `frameworks` to `targets` and record the files in the run.
+@dataclass(frozen=True)
+class Base:
+    """A model converted to a target in fp32.
+
+    Attributes:
+        files: content by relative name; a single file's name is ''.
+        batch: the fixed batch size, or None.
+        note: what a user should know about the conversion, or ''.
+        seconds: that it took.
+    """
+
+    files: Mapping[str, bytes]
+    batch: int | None
+    note: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Exporter:
+    """What the conversions of a run share.
+
+    Attributes:
+        run: whose models are converted.
+        request: which files to make.
+        models: by framework.
+        host_of: where a framework's models are converted.
+        children: where files are quantised.
+    """
+
+    run: Run
+    request: Request
+    models: Mapping[str, ModelSource]
+    host_of: Callable[[str], Host]
+    children: Host
+
+    def convert(self) -> dict[Cell, "Future[Any]"]:
+        """Start all conversions to fp32; futures of `Base`.
+
+        Raises:
+            ConversionError: a model cannot be described.
+        """
+        return {cell: self._start(*cell) for cell in self.request.cells(list(self.models))}
+
+    def quantise(
+        self, cell: Cell, base: "Future[Any]", precision: str, calibration: Calibration | None
+    ) -> "Future[Any]":
+        """Start a file of another precision; a future of `Base`."""
+        if precision == "fp32":
+            return self._program(cell, base)
+        log = self.run.log(f"export-{'-'.join(cell)}-{precision}")
+        samples = calibration.inputs if calibration and precision in STATIC else None
+        io, target = self.request.io if precision in STATIC else "float", cell[1]
+        if target == "micro":  # sensors and actuators have no use for floats
+            io, target = "int8", "tflite"
+        arguments = (target, precision, samples, io)
+        quantised = then(
+            base, lambda done: self.children.submit(_timed_quantise, done, *arguments, log=log)
+        )
+        return self._program(cell, quantised)
+
+    def _program(self, cell: Cell, base: "Future[Any]") -> "Future[Any]":
+        """For target 'micro', the program that is made of a .tflite file."""
+        framework, target = cell
+        if target != "micro":
+            return base
+        card, log = self.run.card, self.run.log(f"export-{framework}-micro-program")
+        inputs = preprocess(card, self.run.golden(framework).inputs)
+        return then(
+            base,
+            lambda done: self.children.submit(_timed_program, done, card.name, inputs, log=log),
+        )
+
+    def finish(
+        self, cell: Cell, precision: str, future: "Future[Any]", calibration: Calibration | None
+    ) -> Export:
+        """Wait for a file, write it, and describe it.
+
+        Raises:
+            ConversionError: it could not be made.
+        """
+        framework, target = cell
+        try:
+            base: Base = future.result()
+        except ToolkitError as error:
+            raise self._failure(cell, precision, error) from error
+        name = self.request.file_name(self.run.card.name, framework, target, precision)
+        self.run.replace(f"exports/{name}", base.files)
+        return Export(
+            file=f"exports/{name}",
+            framework=framework,
+            target=target,
+            precision=precision,
+            batch=base.batch,
+            bytes=sum(map(len, base.files.values())),
+            sha256=files_hash(base.files),
+            seconds=round(base.seconds, 3),
+            note=base.note,
+            calibration=calibration.sha256 if calibration and precision in STATIC else "",
+        )
+
+    def _start(self, framework: str, target: str) -> "Future[Any]":
+        model = self.models[framework]
+        if model.kind in ("onnx", "tflite"):
+            done: Future[Any] = Future()
+            done.set_result(Base({"": model.content}, None, "", 0.0))
+            return done
+        run, request = self.run, self.request
+        micro = target == "micro"
+        target, batch = ("tflite", 1) if micro else (target, request.batch)
+        job = ExportJob(
+            model=model,
+            target=target,
+            manifest=manifest_of(run, framework, target, request, batch),
+            opset=request.opset,
+            batch=batch,
+            permute=permutation_of(run, framework, request.layout),
+        )
+        log = run.log(f"export-{framework}-{'micro' if micro else target}")
+        return self.host_of(framework).submit(_timed_convert, job, log=log)
+
+    def _failure(self, cell: Cell, precision: str, error: ToolkitError) -> ToolkitError:
+        framework, target = cell
+        part = "" if precision == "fp32" else f"-{precision}"
+        log = self.run.log(f"export-{framework}-{target}{part}")
+        place = f"\nthe converter's output is in {log}" if log.exists() else ""
+        title = TITLES.get(framework, framework)
+        wanted = target if precision == "fp32" else f"{target} {precision}"
+        message = f"{title} model of {self.run.card.name!r} to {wanted} failed: {error}{place}"
+        kind = type(error) if error.exit_code == 2 else ConversionError
+        return kind(message, detail=error.detail)
+
+
+def export(exporter: Exporter, calibration: Calibration | None = None) -> list[Export]:
+    """Make all files of a request and record them in the run.
 
     Args:
-        run: a trained run.
-        targets: out of `toolkit.export.job.TARGETS`.
-        frameworks: out of those that the run trained.
-        host_of: gives the host on which to convert a framework's model.
-        opset: ONNX operator set.
+        exporter: says what, and where.
+        calibration: samples for static precisions, or None where none is wanted.
 
     Raises:
-        ConversionError: names the model and the target; the other conversions are still written.
+        ConversionError: names the model, target and precision; the others are still written.
     """
-    pending: list[tuple[ExportJob, Future[Any]]] = []
-    for framework in frameworks:
-        for target in targets:
-            job = _job(run, framework, target, opset)
-            log = run.log(f"export-{framework}-{target}")
-            future = host_of(framework).submit(_timed_convert, job, log=log)
-            pending.append((job, future))
+    pending = [
+        (cell, precision, exporter.quantise(cell, base, precision, calibration))
+        for cell, base in exporter.convert().items()
+        for precision in exporter.request.precisions_of(cell[1])
+    ]
     exports, failures = [], []
-    for job, future in pending:
+    for cell, precision, future in pending:
         try:
-            content, seconds = future.result()
-            exports.append(_write(run, job, content, seconds))
+            exports.append(exporter.finish(cell, precision, future, calibration))
         except ToolkitError as error:
-            failures.append(_failure(run, job, error))
-    run.add_exports(exports)
+            failures.append(error)
+    exporter.run.add_exports(exports)
     if failures:
         raise failures[0]
     return exports
 
 
-def _timed_convert(job: ExportJob) -> tuple[bytes, float]:
+def _timed_convert(job: ExportJob) -> Base:
     started = time.perf_counter()
-    return convert(job), time.perf_counter() - started
+    done = convert(job)
+    return Base(done.files, done.batch, done.note, time.perf_counter() - started)
 
 
-def _job(run: Run, framework: str, target: str, opset: int) -> ExportJob:
-    weights = run.read(f"{framework}/{MODEL_FILES[framework]}")
-    try:
-        manifest = _manifest(run, framework, target, opset)
-    except EdgeError as error:
-        raise ConversionError(f"{TITLES[framework]} model of run {run.name}: {error}") from error
-    return ExportJob(run.source, framework, target, weights, manifest, opset)
+def _timed_quantise(
+    base: Base, target: str, precision: str, samples: Mapping[str, Any] | None, io: str
+) -> Base:
+    from toolkit.export.quantise import quantise
+
+    started = time.perf_counter()
+    content = quantise(base.files[""], target, precision, samples, io)
+    return Base({"": content}, base.batch, base.note, time.perf_counter() - started)
 
 
-def _manifest(run: Run, framework: str, target: str, opset: int) -> Manifest:
-    """What the file takes and answers, from the recipe and the golden vectors."""
-    recipe, golden = run.source.load(), run.golden(framework)
-    head = {name: array[:1] for name, array in golden.inputs.items()}
-    batch = BATCH if _is_fixed(framework, target) else None
-    extra: dict[str, Any] = {
-        "run": run.name,
-        "recipe_sha256": run.source.sha256,
-        "tools": _versions(framework, target),
-    }
-    if target == "onnx":
-        extra["opset"] = opset
-    return Manifest(
-        name=recipe.name,
-        framework=framework,
-        target=target,
-        precision="fp32",
-        inputs=_tensors(preprocess(recipe, head), batch),
-        outputs=_tensors(golden.outputs, batch),
-        preprocessing={name: recipe.steps_for(name) for name in head},
-        decision=recipe.decides_by,
-        labels=recipe.labels,
-        extra=extra,
-    )
+def _timed_program(base: Base, name: str, inputs: Mapping[str, Any]) -> Base:
+    from toolkit.export.micro_stage import program
 
-
-def _tensors(arrays: Mapping[str, Any], batch: int | None) -> tuple[Tensor, ...]:
-    return tuple(
-        Tensor(name, (batch, *array.shape[1:]), array.dtype.name) for name, array in arrays.items()
-    )
-
-
-def _is_fixed(framework: str, target: str) -> bool:
-    return (framework, target) == ("torch", "tflite")
-
-
-def _write(run: Run, job: ExportJob, content: bytes, seconds: float) -> Export:
-    fixed = _is_fixed(job.framework, job.target)
-    suffix = f"-opset{job.opset}.onnx" if job.target == "onnx" else ".tflite"
-    name = f"{job.manifest.name}-{job.framework}-{job.manifest.precision}{suffix}"
-    run.write(f"exports/{name}", content)
-    return Export(
-        file=f"exports/{name}",
-        framework=job.framework,
-        target=job.target,
-        precision=job.manifest.precision,
-        batch=BATCH if fixed else None,
-        bytes=len(content),
-        sha256=hashlib.sha256(content).hexdigest(),
-        seconds=round(seconds, 3),
-        note=_FIXED if fixed else "",
-    )
-
-
-def _failure(run: Run, job: ExportJob, error: ToolkitError) -> ConversionError:
-    log = run.log(f"export-{job.framework}-{job.target}")
-    return ConversionError(
-        f"{TITLES[job.framework]} model of {job.manifest.name!r} to {job.target} failed: {error}\n"
-        f"the converter's output is in {log}",
-        detail=error.detail,
-    )
-
-
-def _versions(framework: str, target: str) -> dict[str, str]:
-    from importlib import metadata  # slow to import, and not needed for --help
-
-    try:
-        return {name: metadata.version(name) for name in _PACKAGES[framework, target]}
-    except metadata.PackageNotFoundError as error:
-        raise ConversionError(
-            f"{TITLES[framework]} to {target} needs {error.name}, which is not installed here; "
-            "pip install 'edge-deployment-toolkit[export]'"
-        ) from error
+    started = time.perf_counter()
+    files, note = program(base.files[""], name, inputs)
+    return Base(files, base.batch, note, base.seconds + time.perf_counter() - started)

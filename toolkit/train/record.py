@@ -4,9 +4,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from toolkit.artifacts import Run
 from toolkit.errors import CheckError
 from toolkit.recipe import TITLES
+from toolkit.runs import Run
 from toolkit.train.events import EventWriter
 from toolkit.train.reports import Built, Progress, Trained
 from toolkit.train.supervisor import Attempt

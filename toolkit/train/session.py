@@ -7,8 +7,8 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from toolkit.artifacts import Run
 from toolkit.data.load import Dataset
+from toolkit.runs import Run
 from toolkit.train import cluster
 from toolkit.train.checkpoints import Checkpoints
 from toolkit.train.group import WorkerGroup, put

@@ -10,10 +10,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from toolkit.artifacts import Run
 from toolkit.data.load import Dataset, Unread, load
 from toolkit.errors import DataError, NotFoundError, StoppedError, StorageError, UsageError
 from toolkit.recipe import FRAMEWORKS, TITLES, Recipe
+from toolkit.runs import Run
 from toolkit.source import RecipeSource
 from toolkit.train import cluster
 from toolkit.train import prove as proofs
@@ -262,6 +262,7 @@ def _facts(recipe: Recipe, dataset: Dataset) -> dict[str, object]:
             "sha256": dataset.sha256,
             "train": len(dataset.train),
             "validation": len(dataset.validation),
+            "records": {name: str(folder) for name, folder in dataset.records.items()},
         },
         "versions": {"python": platform.python_version()} | versions,
     }

@@ -1,81 +1,168 @@
 """The verification stage: every exported file of a run, in every runtime that can read it.
 
-ONNX files run in onnxruntime. TFLite files run in LiteRT and, converted by tf2onnx, in onnxruntime
-too: two runtimes that agree against the trained model blame the exporter, two that differ blame a
-runtime.
+ONNX files run in onnxruntime. TFLite files run in LiteRT and, in fp32, converted by tf2onnx in
+onnxruntime too: two runtimes that agree against the trained model blame the exporter, two that
+differ blame a runtime. SavedModels and programs of torch.export run in their framework.
 """
 
-import hashlib
-from collections.abc import Callable
+import importlib
+import importlib.util
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from edge.errors import EdgeError
-from toolkit.artifacts import Check, Export, Run
+from toolkit.artifacts import Check, Export, files_hash
 from toolkit.data.load import preprocess, probe_inputs
 from toolkit.errors import CheckError, NotFoundError, ToolkitError
 from toolkit.files import write_json
-from toolkit.hosts import Host
-from toolkit.verify.check import Answer, Question, check
+from toolkit.hosts import Host, then
+from toolkit.runs import Run
+from toolkit.verify.check import Answer, Evaluation, Question, check
 from toolkit.verify.compare import refuse_vacuous
+from toolkit.verify.gates import gate_for
 from toolkit.verify.tflite_onnx import tflite_to_onnx
 
 _VIA = " via tf2onnx"
+_BLAME = "toolkit.verify.blame"
+_RUNTIMES = {
+    "tflite": "LiteRT",
+    "onnx": "onnxruntime",
+    "savedmodel": "tf.saved_model",
+    "pt2": "torch.export",
+}
 
 
-def verify(run: Run, children: Host, tensorflow: Host) -> list[Check]:
-    """Check all exported files of a run and write verification.json.
+@dataclass(frozen=True)
+class _Pending:
+    """A check that was started."""
 
-    Args:
-        run: a run with exported files.
+    export: Export
+    runtime: str
+    future: "Future[Any]"
+    intact: bool = True
+
+
+@dataclass(frozen=True)
+class Verifier:
+    """Checks exported files of a run.
+
+    Attributes:
+        run: whose files.
         children: where files are run, each in a fresh process.
         tensorflow: where TFLite files are converted for onnxruntime.
-
-    Raises:
-        NotFoundError: nothing was exported yet.
-        CheckError: the golden vectors prove nothing.
+        min_agreement: least share of unchanged decisions, or None for the precision's own.
+        max_drop: greatest loss of the metric, or None for the precision's own.
+        evaluation: the whole validation split by framework; where there is none the golden
+            vectors stand in, if their targets are known.
     """
-    exports = run.exports
-    if not exports:
-        raise NotFoundError(f"run {run.name} has no exported files; export first: toolkit export")
-    questions = {framework: _question(run, framework) for framework in run.frameworks}
-    pending: list[tuple[Export, str, Future[Any]]] = []
-    for export in exports:
-        question = questions[export.framework]
-        for runtime, future in _start(run, export, question, children, tensorflow).items():
-            pending.append((export, runtime, future))
-    checks = [_check(export, runtime, future) for export, runtime, future in pending]
-    passed = all(check.passed for check in checks)
-    write_json(
-        run.path / "verification.json",
-        {"run": run.name, "passed": passed, "checks": [asdict(check) for check in checks]},
-    )
-    return checks
 
+    run: Run
+    children: Host
+    tensorflow: Host
+    min_agreement: float | None = None
+    max_drop: float | None = None
+    evaluation: Mapping[str, Evaluation | None] | None = None
 
-def _start(
-    run: Run, export: Export, question: Question, children: Host, tensorflow: Host
-) -> dict[str, "Future[Any]"]:
-    """Start the checks of one file; futures by runtime."""
-    name = Path(export.file).name
+    def verify(self) -> list[Check]:
+        """Check all files, look for what is to blame for failures, and write verification.json.
 
-    def start(content: bytes, via: str = "") -> "Future[Any]":
-        log = run.log(f"verify-{name}{via}")
-        return children.submit(check, content, export, question, log=log)
+        Raises:
+            NotFoundError: nothing was exported yet.
+            CheckError: the golden vectors prove nothing.
+        """
+        exports = self.run.exports
+        if not exports:
+            raise NotFoundError(
+                f"run {self.run.name} has no exported files; export first: toolkit export"
+            )
+        checks = [self._explained(pending) for pending in self._start_all(exports)]
+        passed = all(check.passed for check in checks)
+        write_json(
+            self.run.path / "verification.json",
+            {
+                "run": self.run.name,
+                "passed": passed,
+                "checks": [asdict(check) for check in checks],
+            },
+        )
+        return checks
 
-    runtimes = ["LiteRT", f"onnxruntime{_VIA}"] if export.target == "tflite" else ["onnxruntime"]
-    try:
-        content = _unchanged(run, export)
-    except ToolkitError as error:
-        return {runtime: _failed(error) for runtime in runtimes}
-    if export.target != "tflite":
-        return {runtimes[0]: start(content)}
-    log = run.log(f"verify-{name}-conversion")
-    converted = tensorflow.submit(tflite_to_onnx, content, log=log)
-    via_onnx = _then(converted, lambda onnx: start(onnx, "-tf2onnx"))
-    return {runtimes[0]: start(content), runtimes[1]: via_onnx}
+    def check(self, exports: Sequence[Export]) -> list[Check]:
+        """Check these files only; write and explain nothing.
+
+        Raises:
+            CheckError: the golden vectors prove nothing.
+        """
+        return [_finished(pending) for pending in self._start_all(exports)]
+
+    def _start_all(self, exports: Sequence[Export]) -> list[_Pending]:
+        names = dict.fromkeys(export.framework for export in exports)
+        questions = {name: self._question(name) for name in names}
+        return [
+            pending
+            for export in exports
+            for pending in self._start(export, questions[export.framework])
+        ]
+
+    def _start(self, export: Export, question: Question) -> Iterator[_Pending]:
+        """Start the checks of one file, one a runtime."""
+        gate = gate_for(export.precision, self.min_agreement, self.max_drop)
+        name, runtime = Path(export.file).name, _RUNTIMES[export.target]
+        second = export.target == "tflite" and export.precision == "fp32"
+        others = [f"{_RUNTIMES['onnx']}{_VIA}"] if second else []
+
+        def start(files: Mapping[str, bytes], via: str = "") -> "Future[Any]":
+            log = self.run.log(f"verify-{name}{via}")
+            asked = replace(export, target="onnx") if via else export
+            return self.children.submit(check, files, asked, question, gate, log=log)
+
+        try:
+            files = _unchanged(self.run, export)
+        except ToolkitError as error:
+            for each in (runtime, *others):
+                yield _Pending(export, each, _failed(error), intact=False)
+            return
+        yield _Pending(export, runtime, start(files))
+        for other in others:
+            log = self.run.log(f"verify-{name}-conversion")
+            converted = self.tensorflow.submit(tflite_to_onnx, files[""], log=log)
+            future = then(converted, lambda onnx: start({"": onnx}, "-tf2onnx"))
+            yield _Pending(export, other, future)
+
+    def _question(self, framework: str) -> Question:
+        card, golden = self.run.card, self.run.golden(framework)
+        vacuous = refuse_vacuous(golden.outputs)
+        if vacuous:
+            raise CheckError(
+                f"run {self.run.name}, {framework}: {vacuous}; such a reference proves nothing. "
+                "Check the model and its training"
+            )
+        inputs, trained_here = preprocess(card, golden.inputs), "recipe" in self.run.facts
+        evaluation = (self.evaluation or {}).get(framework)
+        if evaluation is None and trained_here:  # golden targets of other models mean nothing
+            evaluation = Evaluation(inputs, golden.outputs, golden.targets)
+        return Question(
+            inputs=inputs,
+            golden=golden,
+            card=card,
+            probe=preprocess(card, probe_inputs(card, golden.inputs)) if card.probe else None,
+            tolerance=card.tolerance if trained_here else None,
+            evaluation=evaluation,
+        )
+
+    def _explained(self, pending: _Pending) -> Check:
+        found = _finished(pending)
+        if found.passed or not pending.intact or importlib.util.find_spec(_BLAME) is None:
+            return found
+        try:
+            blame = importlib.import_module(_BLAME)
+            text: str = blame.explain(self.run, pending.export, found, self.children)
+        except Exception:  # noqa: BLE001 - an explanation is welcome, and never a failure
+            return found
+        return replace(found, blame=text)
 
 
 def _failed(error: Exception) -> "Future[Any]":
@@ -84,74 +171,37 @@ def _failed(error: Exception) -> "Future[Any]":
     return future
 
 
-def _then(first: "Future[Any]", start: Callable[[bytes], "Future[Any]"]) -> "Future[Any]":
-    """Chain: when `first` has a value, start the second with it."""
-    result: Future[Any] = Future()
-
-    def pass_on(done: "Future[Any]") -> None:
-        try:
-            result.set_result(done.result())
-        except Exception as error:  # noqa: BLE001 - handed to whoever waits
-            result.set_exception(error)
-
-    def begin(done: "Future[Any]") -> None:
-        try:
-            start(done.result()).add_done_callback(pass_on)
-        except Exception as error:  # noqa: BLE001 - handed to whoever waits
-            result.set_exception(error)
-
-    first.add_done_callback(begin)
-    return result
-
-
-def _unchanged(run: Run, export: Export) -> bytes:
-    """The file's content.
+def _unchanged(run: Run, export: Export) -> dict[str, bytes]:
+    """The file's content, or a folder's.
 
     Raises:
         ToolkitError: it differs from what was exported; runtimes do not notice damaged weights.
     """
-    content = run.read(export.file)
-    if hashlib.sha256(content).hexdigest() != export.sha256:
+    files = run.files(export.file)
+    if files_hash(files) != export.sha256:
         raise ToolkitError("the file was changed or damaged after export (SHA-256 differs)")
-    return content
+    return files
 
 
-def _question(run: Run, framework: str) -> Question:
-    recipe, golden = run.source.load(), run.golden(framework)
-    vacuous = refuse_vacuous(golden.outputs)
-    if vacuous:
-        raise CheckError(
-            f"run {run.name}, {framework}: {vacuous}; such a reference proves nothing. "
-            "Check the model and its training"
-        )
-    probe = recipe.probe
-    asked = preprocess(recipe, probe_inputs(recipe, golden.inputs)) if probe else None
-    return Question(
-        inputs=preprocess(recipe, golden.inputs),
-        golden=golden,
-        probe=asked,
-        expected=float(probe.expected) if probe else 0.0,
-        probe_tolerance=float(probe.tolerance) if probe else 0.0,
-        decision=recipe.decides_by,
-        tolerance=recipe.tolerance,
-    )
-
-
-def _check(export: Export, runtime: str, future: "Future[Any]") -> Check:
+def _finished(pending: _Pending) -> Check:
+    export, runtime = pending.export, pending.runtime
     try:
-        answer: Answer = future.result()
+        answer: Answer = pending.future.result()
     except (ToolkitError, EdgeError) as error:
-        answer = Answer(runtime, None, None, None, str(error))
+        answer = Answer(runtime, reason=str(error))
     name = answer.runtime or runtime
     via = _VIA if runtime.endswith(_VIA) and not name.endswith(_VIA) else ""
-    return Check(
+    found = Check(
         file=export.file,
         framework=export.framework,
         target=export.target,
         runtime=name + via,
         probe=answer.probe,
-        error=answer.error,
-        kept=answer.kept,
+        error=None,
+        kept=None,
         passed=not answer.reason,
         reason=answer.reason,
     )
+    if (result := answer.result) is not None:
+        found = replace(found, error=result.error, kept=result.kept, snr=result.snr)
+    return found if answer.drop is None else replace(found, **asdict(answer.drop))

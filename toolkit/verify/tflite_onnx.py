@@ -1,7 +1,9 @@
 """A TFLite file as ONNX, so that a second, independent runtime can run it. Loads TensorFlow."""
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from edge.errors import ModelError
 from edge.manifest import ONNX_KEY, read_from_tflite
@@ -10,7 +12,7 @@ OPSET = 18
 
 
 def tflite_to_onnx(content: bytes) -> bytes:
-    """Convert with tf2onnx; the manifest is carried over, so that names stay.
+    """Convert with tf2onnx; inputs and outputs keep the signature's names, and the manifest stays.
 
     Raises:
         ModelError: the content is not a TFLite model, or has operators that tf2onnx lacks.
@@ -24,9 +26,36 @@ def tflite_to_onnx(content: bytes) -> bytes:
             model, _ = tf2onnx.convert.from_tflite(str(path), opset=OPSET)
         except Exception as error:
             raise ModelError(f"tf2onnx cannot convert it: {str(error)[:300]}") from error
+    _rename(model.graph, _signature_names(content))
     manifest = read_from_tflite(content)
     if manifest is not None:
         entry = model.metadata_props.add()
         entry.key, entry.value = ONNX_KEY, manifest.to_json()
     converted: bytes = model.SerializeToString()
     return converted
+
+
+def _signature_names(content: bytes) -> dict[str, str]:
+    """The names that the file's only signature gives to tensors, by the tensors' own."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    tree = schema.ModelT.InitFromPackedBuf(content, 0)
+    if len(tree.signatureDefs or ()) != 1:
+        return {}
+    (signature,) = tree.signatureDefs
+    tensors = tree.subgraphs[signature.subgraphIndex].tensors
+    entries = [*(signature.inputs or ()), *(signature.outputs or ())]
+    return {_text(tensors[e.tensorIndex].name): _text(e.name) for e in entries}
+
+
+def _text(name: Any) -> str:
+    return name.decode() if isinstance(name, bytes) else str(name)
+
+
+def _rename(graph: Any, names: Mapping[str, str]) -> None:
+    """Rename an ONNX graph's tensors, wherever they are used."""
+    for value in (*graph.input, *graph.output):
+        value.name = names.get(value.name, value.name)
+    for node in graph.node:
+        for used in (node.input, node.output):
+            used[:] = [names.get(name, name) for name in used]

@@ -1,0 +1,48 @@
+"""A card says what a model means, and survives its run.json."""
+
+import json
+
+import pytest
+
+from toolkit import source
+from toolkit.card import Card
+from toolkit.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    "card",
+    [
+        Card("plain"),
+        Card(
+            "all",
+            preprocessing={"x": [{"step": "scale", "factor": 0.5}]},
+            decision="argmax",
+            labels=("a", "b"),
+            metrics=("accuracy",),
+            input_name="x",
+        ),
+    ],
+)
+def test_round_trip(card):
+    again = Card.from_json(json.loads(json.dumps(card.to_json())))
+    assert json.dumps(again.to_json()) == json.dumps(card.to_json())
+    assert again.steps_for("x") == card.steps_for("x")
+    assert (again.labels, again.metrics, again.decision) == (
+        card.labels,
+        card.metrics,
+        card.decision,
+    )
+
+
+def test_a_recipe_becomes_its_card():
+    card = Card.of(source.find("digits").load())
+    assert (card.name, card.decision, card.metrics) == ("digits", "argmax", ("accuracy",))
+    assert card.steps_for("image") == [{"step": "scale", "factor": 1 / 16}]
+    assert card.probe.expected == 0
+
+
+def test_a_damaged_card_is_refused():
+    with pytest.raises(UsageError, match=r"card in run\.json is damaged"):
+        Card.from_json({"name": "x"} | {"labels": None})
+    with pytest.raises(UsageError, match=r"card in run\.json is damaged"):
+        Card.from_json(Card("x").to_json() | {"colour": "red"})

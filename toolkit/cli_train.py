@@ -1,0 +1,152 @@
+"""The commands that train: `train` and `run`."""
+
+import tempfile
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import click
+
+from toolkit import pipeline, source
+from toolkit.cli_options import (
+    common,
+    exporting,
+    gates,
+    request_of,
+    require_passed,
+    training,
+)
+from toolkit.console import Screen, print_json
+from toolkit.errors import CheckError, UsageError
+from toolkit.recipe import TITLES
+from toolkit.runs import Run, find_run
+from toolkit.train.session import Options
+
+
+@click.command()
+@training
+@click.option(
+    "--resume",
+    is_flag=False,
+    flag_value="",
+    metavar="[RUN]",
+    help="Go on with a stopped, failed or killed run; default: the latest such.",
+)
+@click.option(
+    "--prove",
+    is_flag=True,
+    help="Train a few steps on one and on several workers, and compare the weights.",
+)
+@click.option(
+    "--steps",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="Steps that --prove trains.",
+)
+@common
+def train(
+    runs_dir: Path, as_json: bool, resume: str | None, prove: bool, steps: int, **given: Any
+) -> None:
+    """Train RECIPE (a name or a .py file) on Ray workers."""
+    screen = Screen(quiet=as_json)
+    if prove:
+        _prove(given, steps, screen, as_json)
+        return
+    if resume is None:
+        run = pipeline.train(*_job(given), runs_dir, screen)
+    else:
+        found = find_run(runs_dir, resume or None, unfinished=True)
+        run = pipeline.resume(found, _resuming(given), screen)
+    screen.say(f"run {run.path}; next: toolkit export")
+    if as_json:
+        print_json(_run_json(run))
+
+
+@click.command()
+@training
+@exporting
+@gates
+@common
+def run(
+    runs_dir: Path,
+    as_json: bool,
+    max_drop: float | None,
+    min_agreement: float | None,
+    **given: Any,
+) -> None:
+    """Train RECIPE, export it and verify every file, in one go."""
+    screen = Screen(quiet=as_json)
+    limits = pipeline.Limits(min_agreement, max_drop)
+    job = pipeline.Job(*_job(given), request_of(given), limits)
+    done, checks = pipeline.run_all(job, runs_dir, screen)
+    screen.checks(checks)
+    screen.say(_where(done))
+    if as_json:
+        print_json(_run_json(done) | {"checks": [asdict(check) for check in checks]})
+    require_passed(checks, done)
+
+
+def _job(given: dict[str, Any]) -> tuple[source.RecipeSource, Options]:
+    """The recipe with its overrides, and how to train it."""
+    overrides = {name: given[name] for name in ("epochs", "seed") if given[name] is not None}
+    if given["deterministic"]:
+        overrides["deterministic"] = True
+    found = source.find(given["recipe"], overrides)
+    frameworks = source.select_frameworks(found.load(), given["framework"] or "auto")
+    return found, _options(given, frameworks)
+
+
+def _options(given: dict[str, Any], frameworks: tuple[str, ...] = ()) -> Options:
+    own = {field.name for field in fields(Options)} - {"frameworks"}
+    return Options(frameworks, **{name: given[name] for name in own})
+
+
+def _resuming(given: dict[str, Any]) -> Options:
+    """Options of a run that goes on; those that would change what is trained are refused.
+
+    Raises:
+        UsageError: names the option.
+    """
+    context = click.get_current_context()
+    free = {"workers", "address", "max_failures", "verbose", "runs_dir", "as_json", "resume"}
+    for name in given:
+        source = context.get_parameter_source(name)
+        if name not in free and source is click.core.ParameterSource.COMMANDLINE:
+            word = "RECIPE" if name == "recipe" else f"--{name.replace('_', '-')}"
+            raise UsageError(f"{word} cannot be given with --resume: the run's own is used")
+    return _options(given)
+
+
+def _prove(given: dict[str, Any], steps: int, screen: Screen, as_json: bool) -> None:
+    """Compare one worker with several, and print the outcome.
+
+    Raises:
+        CheckError: the weights differ.
+    """
+    found, options = _job(given)
+    with tempfile.TemporaryDirectory() as logs:
+        proofs = pipeline.prove(found, options, steps, Path(logs), screen)
+    screen.proofs(proofs)
+    if as_json:
+        rows = [asdict(proof) | {"passed": proof.passed} for proof in proofs]
+        print_json({"passed": all(proof.passed for proof in proofs), "proofs": rows})
+    failed = [TITLES[proof.framework] for proof in proofs if not proof.passed]
+    if failed:
+        raise CheckError(f"the number of workers changes what {' and '.join(failed)} trains")
+
+
+def _where(run: Run) -> str:
+    example = run.exports[0].file
+    probe = run.source.load().probe
+    value = probe.input if probe is not None and isinstance(probe.input, int | float) else "FILE"
+    return (
+        f"run          {run.path}\n"
+        f"files        {run.path / 'exports'}\n"
+        f"curves       tensorboard --logdir {run.path / 'tensorboard'}\n"
+        f"on a device  python edge/infer.py {run.path / example} --input {value}"
+    )
+
+
+def _run_json(run: Run) -> dict[str, Any]:
+    return run.facts | {"run": str(run.path)}

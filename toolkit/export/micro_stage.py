@@ -1,0 +1,48 @@
+"""From an exported .tflite file to the checked folder of a microcontroller program."""
+
+from collections.abc import Mapping
+
+from edge.manifest import read_from_tflite
+from toolkit.errors import ConversionError
+from toolkit.export.micro import micro
+from toolkit.export.micro_compare import compare_with_litert
+from toolkit.recipe import Array
+
+MODEL = "model.tflite"
+"""The file that a program was made of; verification runs it."""
+
+_STEPS = 4  # of an integer output, by which TFLM's own kernels differ from LiteRT's at most
+
+
+def program(content: bytes, name: str, inputs: Mapping[str, Array]) -> tuple[dict[str, bytes], str]:
+    """The program's files with the .tflite file beside them, and a note on how it was checked.
+
+    Call it in a child process. TFLM's interpreter and LiteRT's reference kernels must agree on all
+    inputs: floats to the bit, integers within a few steps.
+
+    Args:
+        content: a .tflite file, quantised or not.
+        name: of the model.
+        inputs: golden ones, preprocessed, by name, each [n, ...].
+
+    Raises:
+        ConversionError: TFLM lacks an operator, or answers otherwise than LiteRT.
+    """
+    files = micro(content, name, inputs)
+    found = compare_with_litert(content, inputs, reference=True)
+    manifest = read_from_tflite(content)
+    floats = manifest is None or manifest.precision == "fp32"
+    limit = 0 if floats else _STEPS
+    if found.greatest_step > limit:
+        raise ConversionError(
+            f"TensorFlow Lite Micro answers otherwise than LiteRT: {found.equal} of "
+            f"{found.samples} samples are equal, the greatest difference is "
+            f"{found.greatest_step:g}, and {limit:g} is allowed; use another precision"
+        )
+    note = (
+        f"in TensorFlow Lite Micro: {found.equal} of {found.samples} golden samples are equal to "
+        f"LiteRT's to the bit"
+    )
+    if not floats:
+        note += f", the greatest difference is {found.greatest_step:g} steps"
+    return {**files, MODEL: content}, note

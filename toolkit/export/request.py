@@ -1,0 +1,99 @@
+"""What a user wants exported, and how the files are called."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from toolkit.errors import UsageError
+from toolkit.export.job import DEFAULT_OPSET, PRECISIONS
+from toolkit.recipe import TITLES
+
+STATIC = ("int8", "int8-float", "16x8")
+"""Precisions that need calibration samples."""
+
+FURTHER_TARGETS = ("savedmodel", "pt2", "micro")
+"""Targets that are made where they are asked for by name."""
+
+_SOURCES = {  # target -> frameworks that have it
+    "tflite": ("tf", "torch", "tflite"),
+    "onnx": ("tf", "torch", "onnx"),
+    "micro": ("tf", "torch", "tflite"),
+    "savedmodel": ("tf",),
+    "pt2": ("torch",),
+}
+_SUFFIX = {"tflite": ".tflite", "onnx": ".onnx", "pt2": ".pt2", "savedmodel": "", "micro": ""}
+
+
+@dataclass(frozen=True)
+class Request:
+    """Which files to make.
+
+    Attributes:
+        targets: out of `toolkit.export.job.TARGETS` and `FURTHER_TARGETS`.
+        precisions: out of `toolkit.export.job.PRECISIONS`.
+        opset: ONNX operator set.
+        batch: fixed batch size, or None for any where the converter can.
+        layout: 'nchw' or 'nhwc' of image inputs, or '' for the model's own.
+        io: 'float', or 'int8' for integers in and out of static int8 files.
+    """
+
+    targets: tuple[str, ...] = ("tflite", "onnx")
+    precisions: tuple[str, ...] = ("fp32",)
+    opset: int = DEFAULT_OPSET
+    batch: int | None = None
+    layout: str = ""
+    io: str = "float"
+
+    def __post_init__(self) -> None:
+        if self.io == "int8" and not set(self.precisions) & set(STATIC):
+            raise UsageError("--io int8 needs --precision int8, int8-float or 16x8")
+
+    def check(self, frameworks: Sequence[str]) -> None:
+        """Refuse what cannot be made from models of these frameworks.
+
+        Raises:
+            UsageError: no model has one of the targets, or a target has none of the precisions.
+        """
+        for target in self.targets:
+            if not set(frameworks) & set(_SOURCES[target]):
+                names = " or ".join(TITLES.get(name, name) for name in _SOURCES[target])
+                raise UsageError(f"target {target!r} is made from a {names} model only")
+            if not self.precisions_of(target):
+                raise UsageError(
+                    f"target {target!r} has no precision {', '.join(self.precisions)}; "
+                    f"it has {', '.join(_precisions(target))}"
+                )
+
+    def cells(self, frameworks: Sequence[str]) -> list[tuple[str, str]]:
+        """Pairs of framework and target that can be made."""
+        return [
+            (framework, target)
+            for framework in frameworks
+            for target in self.targets
+            if framework in _SOURCES[target]
+        ]
+
+    def precisions_of(self, target: str) -> tuple[str, ...]:
+        """The wanted precisions that a target has."""
+        return tuple(name for name in self.precisions if name in _precisions(target))
+
+    def file_name(self, model: str, framework: str, target: str, precision: str) -> str:
+        """Says whatever changes the content."""
+        parts = [model, framework, precision]
+        parts += [f"b{self.batch}"] if self.batch else []
+        parts += [self.layout] if self.layout else []
+        parts += ["int8io"] if self.io == "int8" and precision in STATIC else []
+        parts += [f"opset{self.opset}"] if target == "onnx" and framework != "onnx" else []
+        parts += [target] if target in ("savedmodel", "micro") else []
+        return "-".join(parts) + _SUFFIX[target]
+
+
+def _precisions(target: str) -> tuple[str, ...]:
+    match target:
+        case "tflite":
+            return PRECISIONS
+        case "micro":  # TFLM runs no hybrid kernels
+            return ("fp32", "int8", "16x8")
+        case "onnx":
+            return tuple(name for name in PRECISIONS if name != "16x8")
+        case _:
+            return ("fp32",)
