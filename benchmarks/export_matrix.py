@@ -108,11 +108,10 @@ def compared(
 
 def from_onnx2tf(source: TrainedRun, scratch: str) -> dict[tuple[str, str, str], str]:
     """Files that onnx2tf makes from our ONNX files of channels first, as it expects them."""
-    found = {}
+    found, samples = {}, calibration(source, Path(scratch))
     for row in source.export(("fp32",), "--target", "onnx", "--layout", "nchw")[1]:
         model, framework = source.path / row["file"], row["framework"]
         folder = Path(scratch, f"onnx2tf-{framework}")
-        samples = calibration(source, Path(scratch))
         command = [os.environ["ONNX2TF"], "-i", str(model), "-o", str(folder), "-odrqt", "-oiqt"]
         run([*command, "-n", "-cind", "image", str(samples), "0", "1"])
         for precision, name in ONNX2TF.items():

@@ -42,12 +42,14 @@ class TrainedRun:
         return done.wall, json.loads(done.stdout)["exports"]
 
     def verify(self) -> list[Mapping[str, Any]]:
-        """One row a check of a file that was exported.
-
-        Raises:
-            RuntimeError: a file failed; tells which.
-        """
-        checks: list[Mapping[str, Any]] = json.loads(run(self._command("verify")).stdout)["checks"]
+        """One row a check of a file that was exported, whether it passed or not."""
+        record = self.path / "verification.json"
+        try:
+            run(self._command("verify"))
+        except RuntimeError:  # a check that fails is a figure, too
+            if not record.is_file():
+                raise
+        checks: list[Mapping[str, Any]] = json.loads(record.read_text())["checks"]
         return checks
 
     def _command(self, name: str) -> list[str]:

@@ -33,7 +33,7 @@ _store = click.option(
     "precisions",
     multiple=True,
     type=OneOf(*PRECISIONS),
-    help="Repeatable, the preferred first. Default: all, the smallest first.",
+    help="Repeatable, the preferred first. Default: all, the fastest first.",
 )
 @click.option("--version", default="1.0.0", show_default=True, help="Of the model.")
 @click.option("--key", "private", multiple=True, type=_FILE, help="Private key; repeatable.")

@@ -53,6 +53,8 @@ def export(
     found = _adopt(model, given, runs_dir) if model is not None else find_run(runs_dir, run_name)
     both = {"both": ("tf", "torch")}
     chosen = found.frameworks if framework is None else both.get(framework, (framework,))
+    if not given["targets"]:
+        request = request.fitting(chosen)
     if "best" in given["precisions"]:
         limits = pipeline.Limits(given["min_agreement"], given["max_drop"])
         rungs = pipeline.best(found, request, chosen, limits)

@@ -21,6 +21,7 @@ from toolkit.errors import ToolkitError
 
 _TAIL_LINES = 12
 _LOOK_SECONDS = 0.2
+_EXIT_SECONDS = 2.0
 
 
 class HostError(ToolkitError):
@@ -80,7 +81,9 @@ class ChildProcesses(Host):
         try:
             if self._closed:
                 raise HostError("was stopped before it began")
-            return self._receive(ours, process, log)
+            value = self._receive(ours, process, log)
+            process.join(_EXIT_SECONDS)  # ended by itself, it leaves no semaphores behind
+            return value
         finally:
             process.kill()
             process.join()

@@ -83,6 +83,11 @@ def lstm(folder):
     return Case(saved(model, folder), {"x": floats(5, 3)})
 
 
+def long_lstm(folder):
+    model = small((70, 3), layers.LSTM(4), layers.Dense(2))
+    return Case(saved(model, folder), {"x": floats(70, 3)}, ("tflite",))
+
+
 def gru(folder):
     model = small((5, 3), layers.Bidirectional(layers.GRU(4, return_sequences=True)))
     return Case(saved(model, folder), {"x": floats(5, 3)}, options={"batch": 2})
@@ -155,7 +160,7 @@ def mixed(folder):
 CASES = {
     case.__name__: case
     for case in (
-        dictionaries, lists, embedding, image, channels_first, lstm, gru, attention, sequence,
-        no_operator, saved_model, recipe, fixed_batch, new_opset, mixed,
+        dictionaries, lists, embedding, image, channels_first, lstm, long_lstm, gru, attention,
+        sequence, no_operator, saved_model, recipe, fixed_batch, new_opset, mixed,
     )
 }  # fmt: skip

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _GOLDEN = 64  # samples that travel, at most: a device has no time for hundreds
 _SLACK = 1.5  # other kernels round integers otherwise: by so much the error may grow on a device
+_PREFERRED = ("int8", "int8-float", "dynamic", "fp16", "fp32", "16x8")
 _LEAST_LIMIT = {"fp32": 1e-4, "fp16": 1e-2}
 
 
@@ -32,7 +33,7 @@ class Wanted:
 
     Attributes:
         framework: whose files, or None where the run has only one.
-        precisions: in order of preference, or () for all that are there, smallest first.
+        precisions: in order of preference, or () for all that are there, the fastest first.
         version: of the model.
         license: text, or ''.
         allow_unverified: make it of files that did not pass, or were not verified.
@@ -103,7 +104,7 @@ def _chosen(run: Run, wanted: Wanted) -> list[Export]:
         found = [export for export in found if export.precision in wanted.precisions]
         found.sort(key=lambda export: (order(export.precision), export.bytes))
     else:
-        found.sort(key=lambda export: export.bytes)
+        found.sort(key=lambda export: (_PREFERRED.index(export.precision), export.bytes))
     if not found:
         raise NotFoundError(
             f"run {run.name} has no fitting .tflite or .onnx file; export first: toolkit export"
@@ -134,7 +135,7 @@ def _model(run: Run, export: Export, checks: Sequence[Check]) -> ModelPart:
     content = run.read(export.file)
     if files_hash({"": content}) != export.sha256:
         raise CheckError(f"{export.file} was changed after export; export it again")
-    manifest = _manifest(run, export, content)
+    manifest = _manifest(export, content)
     own = [check for check in checks if check.file == export.file and check.error is not None]
     error = max((check.error or 0.0 for check in own), default=None)
     least = _LEAST_LIMIT.get(export.precision, 1e-2)
@@ -144,7 +145,7 @@ def _model(run: Run, export: Export, checks: Sequence[Check]) -> ModelPart:
     return ModelPart(name, content, manifest, Tolerance(error, limit, kept))
 
 
-def _manifest(run: Run, export: Export, content: bytes) -> Manifest:
+def _manifest(export: Export, content: bytes) -> Manifest:
     from edge.manifest import read_from_tflite
 
     try:

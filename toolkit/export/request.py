@@ -1,5 +1,6 @@
 """What a user wants exported, and how the files are called."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -62,6 +63,11 @@ class Request:
                     f"target {target!r} has no precision {', '.join(self.precisions)}; "
                     f"it has {', '.join(_precisions(target))}"
                 )
+
+    def fitting(self, frameworks: Sequence[str]) -> "Request":
+        """Without the targets that none of these frameworks has."""
+        had = tuple(t for t in self.targets if set(frameworks) & set(_SOURCES[t]))
+        return dataclasses.replace(self, targets=had or self.targets)
 
     def cells(self, frameworks: Sequence[str]) -> list[tuple[str, str]]:
         """Pairs of framework and target that can be made."""

@@ -73,7 +73,7 @@ def start_from(recipe: Recipe, model: Any, content: bytes) -> str:
     Raises:
         RecipeError: not such a file, or nothing in it fits.
     """
-    import h5py  # type: ignore[import-untyped]
+    import h5py
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / _WEIGHTS

@@ -23,6 +23,8 @@ from toolkit.verify.metric import Drop
 
 __all__ = ["NEAR", "Comparison", "compare", "judge", "refuse_vacuous", "scaled_error"]
 
+_FEW = 100  # samples of which one alone may be more than a drop that is allowed
+
 NEAR = 0.05
 """Where nobody said how far a value may move: this share of the reference's range."""
 
@@ -167,7 +169,8 @@ def _wrong_columns(result: Comparison, gate: Gate) -> str:
 
 def _too_great(drop: Drop, gate: Gate) -> str:
     # one sample of fifty is a drop of 2 %, and may be chance; NaN fails
-    if drop.drop <= gate.drop or (drop.low <= 0 and not gate.strict):
+    chance = drop.samples < _FEW and drop.low <= 0 and not gate.strict
+    if drop.drop <= gate.drop or chance:
         return ""
     return (
         f"{drop.metric} drops by {drop.drop:.2%} ({drop.low:.2%} to {drop.high:.2%}), more than "

@@ -193,6 +193,7 @@ def _finished(pending: _Pending) -> Check:
     via = _VIA if runtime.endswith(_VIA) and not name.endswith(_VIA) else ""
     found = Check(
         file=export.file,
+        sha256=export.sha256,
         framework=export.framework,
         target=export.target,
         runtime=name + via,
