@@ -18,8 +18,8 @@ from benchmarks import (
 )
 from benchmarks.harness import Options, Result, main
 
-QUICK = [cli_startup, train_distributed, throughput, recovery, plan_memory]
-LONG = [startup, scaling, checkpoint_cost, streaming, growth, digits_accuracy]
+QUICK = [cli_startup, train_distributed, throughput, plan_memory]
+LONG = [startup, scaling, recovery, checkpoint_cost, streaming, growth, digits_accuracy]
 
 
 def measure(options: Options) -> list[Result]:

@@ -7,10 +7,11 @@
 - Speed of our TFLite files against onnx2tf's, made from our ONNX files. It needs older packages
   than ours, so an environment of its own: ONNX2TF names its command, or this part is left out.
 
-Equal files differ by about 2 % between two measurements, which is why a speed of 0.98 meets 1.0.
+Files of the same operators come out some per cent above or below 1: read `range` and `n`, too.
 """
 
 import os
+import shutil
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -23,7 +24,7 @@ from benchmarks.exporting import FRAMEWORKS, PRECISIONS, RECIPES, TARGETS, Train
 from benchmarks.file_latency import speeds
 from benchmarks.harness import PYTHON, Options, Result, Target, in_turns, main, run, runs_dir, say
 
-TIME, SPEED = Target(0.7, at_least=False), Target(0.98)
+TIME, SPEED = Target(0.7, at_least=False), Target(1.0)
 SAMPLES = 256
 CELLS = [(framework, target) for framework in FRAMEWORKS for target in TARGETS]
 ONNX2TF = {  # our precision -> what onnx2tf calls its file
@@ -97,7 +98,7 @@ def compared(
     results = []
     for cell, path in theirs.items():
         say(f"export_matrix: {' '.join(cell)}, calls/s of ours and of {peer}")
-        seconds = 0.5 if options.quick else 3.0
+        seconds = 0.5 if options.quick else 2.0
         pairs = [speeds(ours[cell], path, seconds) for _ in range(options.pairs)]
         mine, other = ([pair[side] for pair in pairs] for side in (0, 1))
         results.append(
@@ -110,7 +111,8 @@ def from_onnx2tf(source: TrainedRun, scratch: str) -> dict[tuple[str, str, str],
     """Files that onnx2tf makes from our ONNX files of channels first, as it expects them."""
     found, samples = {}, calibration(source, Path(scratch))
     for row in source.export(("fp32",), "--target", "onnx", "--layout", "nchw")[1]:
-        model, framework = source.path / row["file"], row["framework"]
+        framework, exported_file = row["framework"], source.path / row["file"]
+        model = Path(shutil.copy(exported_file, scratch))  # onnx2tf writes into the file it reads
         folder = Path(scratch, f"onnx2tf-{framework}")
         command = [os.environ["ONNX2TF"], "-i", str(model), "-o", str(folder), "-odrqt", "-oiqt"]
         run([*command, "-n", "-cind", "image", str(samples), "0", "1"])

@@ -52,7 +52,7 @@ def torch_tflite(source: "Source", precision: str, out: Path) -> None:
     if precision == "int8":
         data = [{source.tflite_input(floats): sample} for sample in source.samples()]
         ranges = quantizer.calibrate({"serving_default": data})
-    quantizer.quantize(ranges).export_model(str(out))
+    quantizer.quantize(ranges).export_model(out, overwrite=True)
 
 
 FLOAT_IO = [

@@ -51,18 +51,19 @@ def test_judging(precision, change, reason):
 
 
 @pytest.mark.parametrize(
-    ("drop", "low", "max_drop", "fails"),
+    ("drop", "low", "samples", "max_drop", "fails"),
     [
-        (0.009, 0.005, None, False),
-        (0.02, 0.012, None, True),
-        (0.02, 0.0, None, False),  # may be chance
-        (0.02, 0.0, 0.01, True),  # is no excuse where a user set the limit
-        (0.02, 0.012, 0.03, False),
-        (math.nan, math.nan, None, True),
+        (0.009, 0.005, 50, None, False),
+        (0.02, 0.012, 50, None, True),
+        (0.02, 0.0, 50, None, False),  # may be chance
+        (0.02, 0.0, 100, None, True),  # a hundred samples can show it
+        (0.02, 0.0, 50, 0.01, True),  # chance is no excuse where a user set the limit
+        (0.02, 0.012, 50, 0.03, False),
+        (math.nan, math.nan, 50, None, True),
     ],
 )
-def test_judging_the_metric(drop, low, max_drop, fails):
-    found = Drop("accuracy", 0.9, 0.9 - drop, drop, low, 0.05, 100)
+def test_judging_the_metric(drop, low, samples, max_drop, fails):
+    found = Drop("accuracy", 0.9, 0.9 - drop, drop, low, 0.05, samples)
     same = compare({"y": LOGITS}, {"y": LOGITS})
     told = judge(same, "int8", gate_for("int8", max_drop=max_drop), found)
     assert bool(told) == fails

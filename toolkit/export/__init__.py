@@ -1,8 +1,10 @@
-"""Exporters: one file a framework and target, all from the same job to the same bytes.
+"""Exporters: a model becomes one float file a target, and files of other precisions from there.
 
-job.py             what a converter is given, and how the one that fits is chosen
-keras_tflite.py    Keras -> TFLite        keras_onnx.py   Keras -> ONNX
-torch_tflite.py    torch -> TFLite        torch_onnx.py   torch -> ONNX
-names.py           readable names and the manifest, written into the file
-stage.py           all wanted conversions of a run, each in a process of its framework
+request.py, manifests.py   what is wanted; what the file will say about itself
+job.py                     what a converter is given and gives, and how the one that fits is chosen
+keras_*.py, torch_*.py     the converters, each in a process of its framework
+names.py                   readable names and the manifest, written into the file
+quantise*.py               from a file in fp32 to another precision, without a framework
+micro*.py                  C++ for microcontrollers from a .tflite file
+stage.py                   all wanted files of a run
 """

@@ -22,6 +22,8 @@ from toolkit.models.source import ModelSource
 from toolkit.recipe import TITLES
 from toolkit.runs import Run
 
+_VERSION = "1"
+
 Cell = tuple[str, str]
 """Framework and target."""
 
@@ -112,15 +114,18 @@ class Exporter:
         except ToolkitError as error:
             raise self._failure(cell, precision, error) from error
         name = self.request.file_name(self.run.card.name, framework, target, precision)
-        self.run.replace(f"exports/{name}", base.files)
+        files = base.files
+        if target == "savedmodel":  # TensorFlow Serving watches a folder of versions
+            files = {f"{_VERSION}/{file}": content for file, content in files.items()}
+        self.run.replace(f"exports/{name}", files)
         return Export(
             file=f"exports/{name}",
             framework=framework,
             target=target,
             precision=precision,
             batch=base.batch,
-            bytes=sum(map(len, base.files.values())),
-            sha256=files_hash(base.files),
+            bytes=sum(map(len, files.values())),
+            sha256=files_hash(files),
             seconds=round(base.seconds, 3),
             note=base.note,
             calibration=calibration.sha256 if calibration and precision in STATIC else "",

@@ -63,6 +63,8 @@ def read(reference: str, weights: Path | None = None) -> ModelSource:
         return ModelSource("function", "torch", files, function=reference)
     if weights is not None:
         raise UsageError(f"--weights belongs to a torch 'module:function', not to {reference}")
+    if (path / "1" / "saved_model.pb").is_file():  # a folder of versions
+        path = path / "1"
     kind = _kind(path)
     files = _folder(path) if kind == "savedmodel" else {path.name: _content(path)}
     return ModelSource(kind, FRAMEWORK_OF[kind], files)

@@ -106,8 +106,9 @@ def _runtimes(case: _Case) -> dict[str, dict[str, Array]]:
             found["ONNX's reference evaluator"] = other.result()
         else:
             onnx = case.start("conversion", tflite_to_onnx, case.content).result()
-            other = case.start("tf2onnx", layers_file.answers, onnx, "onnx", case.asked)
-            found[_VIA] = other.result()[1]
+            if onnx is not None:
+                other = case.start("tf2onnx", layers_file.answers, onnx, "onnx", case.asked)
+                found[_VIA] = other.result()[1]
     except (ToolkitError, EdgeError):
         pass
     return {runtime: outputs for runtime, outputs in found.items() if outputs}

@@ -22,6 +22,7 @@ from toolkit.models.source import ModelSource
 from toolkit.recipe import Array
 
 _CHUNK = 128  # samples at a time, where a file takes any number
+_PROGRAM = "model.tflite"
 _FOLDER = "1/"  # the version that TensorFlow Serving wants to see
 _MANIFEST = "manifest.json"
 
@@ -48,7 +49,7 @@ def open_file(files: Mapping[str, bytes], target: str, name: str) -> Opened:
 
     Args:
         files: content by relative name; that of a single file is ''.
-        target: 'tflite', 'onnx', 'savedmodel' or 'pt2'.
+        target: 'tflite', 'onnx', 'savedmodel', 'pt2' or 'micro'.
         name: of the file, for messages.
 
     Raises:
@@ -64,6 +65,8 @@ def open_file(files: Mapping[str, bytes], target: str, name: str) -> Opened:
             manifest = _parsed(_extra_file(files[""]))
             source = ModelSource("pt2", "torch", {name: files[""]})
             return _framework(source, "torch.export", manifest)
+        case "micro":  # the file that the program was made of
+            return _edge(files[_PROGRAM], _PROGRAM)
         case _:
             return _edge(files[""], name)
 

@@ -26,12 +26,14 @@ from toolkit.verify.gates import gate_for
 from toolkit.verify.tflite_onnx import tflite_to_onnx
 
 _VIA = " via tf2onnx"
+_LEFT_OUT = "tf2onnx lacks an operator of the file"
 _BLAME = "toolkit.verify.blame"
 _RUNTIMES = {
     "tflite": "LiteRT",
     "onnx": "onnxruntime",
     "savedmodel": "tf.saved_model",
     "pt2": "torch.export",
+    "micro": "LiteRT",
 }
 
 
@@ -43,6 +45,10 @@ class _Pending:
     runtime: str
     future: "Future[Any]"
     intact: bool = True
+
+    def left_out(self) -> bool:
+        """Whether the second runtime cannot be asked, which is no fault of the file."""
+        return self.future.exception() is None and self.future.result() is None
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,8 @@ class Verifier:
             raise NotFoundError(
                 f"run {self.run.name} has no exported files; export first: toolkit export"
             )
-        checks = [self._explained(pending) for pending in self._start_all(exports)]
+        started = self._start_all(exports)
+        checks = [self._explained(pending) for pending in started if not pending.left_out()]
         passed = all(check.passed for check in checks)
         write_json(
             self.run.path / "verification.json",
@@ -86,6 +93,11 @@ class Verifier:
                 "run": self.run.name,
                 "passed": passed,
                 "checks": [asdict(check) for check in checks],
+                "left_out": [
+                    {"file": each.export.file, "runtime": each.runtime, "why": _LEFT_OUT}
+                    for each in started
+                    if each.left_out()
+                ],
             },
         )
         return checks
@@ -96,7 +108,8 @@ class Verifier:
         Raises:
             CheckError: the golden vectors prove nothing.
         """
-        return [_finished(pending) for pending in self._start_all(exports)]
+        started = self._start_all(exports)
+        return [_finished(pending) for pending in started if not pending.left_out()]
 
     def _start_all(self, exports: Sequence[Export]) -> list[_Pending]:
         names = dict.fromkeys(export.framework for export in exports)
@@ -129,7 +142,9 @@ class Verifier:
         for other in others:
             log = self.run.log(f"verify-{name}-conversion")
             converted = self.tensorflow.submit(tflite_to_onnx, files[""], log=log)
-            future = then(converted, lambda onnx: start({"": onnx}, "-tf2onnx"))
+            future = then(
+                converted, lambda onnx: start({"": onnx}, "-tf2onnx") if onnx else _done(None)
+            )
             yield _Pending(export, other, future)
 
     def _question(self, framework: str) -> Question:
@@ -163,6 +178,12 @@ class Verifier:
         except Exception:  # noqa: BLE001 - an explanation is welcome, and never a failure
             return found
         return replace(found, blame=text)
+
+
+def _done(value: Any) -> "Future[Any]":
+    future: Future[Any] = Future()
+    future.set_result(value)
+    return future
 
 
 def _failed(error: Exception) -> "Future[Any]":

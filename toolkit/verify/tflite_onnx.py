@@ -9,13 +9,17 @@ from edge.errors import ModelError
 from edge.manifest import ONNX_KEY, read_from_tflite
 
 OPSET = 18
+_LEFT_AS_IT_WAS = "TFL_"  # how tf2onnx calls operators that it does not know
 
 
-def tflite_to_onnx(content: bytes) -> bytes:
+def tflite_to_onnx(content: bytes) -> bytes | None:
     """Convert with tf2onnx; inputs and outputs keep the signature's names, and the manifest stays.
 
+    Returns:
+        The ONNX file, or None where tf2onnx lacks an operator, which is no fault of the file.
+
     Raises:
-        ModelError: the content is not a TFLite model, or has operators that tf2onnx lacks.
+        ModelError: the content is not a TFLite model, or tf2onnx fails.
     """
     import tf2onnx
 
@@ -26,6 +30,8 @@ def tflite_to_onnx(content: bytes) -> bytes:
             model, _ = tf2onnx.convert.from_tflite(str(path), opset=OPSET)
         except Exception as error:
             raise ModelError(f"tf2onnx cannot convert it: {str(error)[:300]}") from error
+    if any(node.op_type.startswith(_LEFT_AS_IT_WAS) for node in model.graph.node):
+        return None
     _rename(model.graph, _signature_names(content))
     manifest = read_from_tflite(content)
     if manifest is not None:
