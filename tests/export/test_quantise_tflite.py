@@ -47,6 +47,9 @@ MODELS = textwrap.dedent(
 
     save("cnn", cnn(None))
     save("one", cnn(1))
+    image = keras.Input((16, 16, 1), name="image")
+    wide = layers.Dense(10)(layers.Dense(2048, activation="relu")(layers.Flatten()(image)))
+    save("wide", keras.Model({"image": image}, {"logits": wide}))
 
     ids, rows = keras.Input((6,), name="ids", dtype="int32"), keras.Input((24,), name="rows")
     x = layers.GlobalAveragePooling1D()(layers.Embedding(300, 32)(ids))
@@ -68,7 +71,7 @@ def files(tmp_path_factory) -> Path:
     asked = [sys.executable, "-c", MODELS, str(folder)]
     done = subprocess.run(asked, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    for name in ("cnn", "one", "two"):
+    for name in ("cnn", "one", "two", "wide"):
         path = folder / f"{name}.tflite"
         model = load(path)
         manifest = Manifest(name, "tf", "tflite", "fp32", model.inputs, model.outputs)
@@ -105,7 +108,7 @@ def names_of(content: bytes) -> set[str]:
     return {flatbuffer.text(tensor.name) for tensor in tree.subgraphs[0].tensors}
 
 
-@pytest.mark.parametrize("name", ["cnn", "one", "two"])
+@pytest.mark.parametrize("name", ["cnn", "one", "two", "wide"])
 @pytest.mark.parametrize("precision", ALL)
 def test_file_answers_like_fp32(files, tmp_path, name, precision):
     content = (files / f"{name}.tflite").read_bytes()

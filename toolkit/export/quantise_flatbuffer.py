@@ -25,7 +25,13 @@ def parse(content: bytes) -> Any:
 
     if not is_tflite(content):
         raise ModelError("not a TFLite model: the bytes 4 to 8 are not TFL3")
-    return schema.ModelT.InitFromPackedBuf(content, 0)
+    tree = schema.ModelT.InitFromPackedBuf(content, 0)
+    for buffer in tree.buffers or []:
+        if buffer.offset > 1:  # kept behind the tree, as AI Edge Quantizer does with large ones
+            data = content[buffer.offset : buffer.offset + buffer.size]
+            buffer.data = np.frombuffer(data, np.uint8)
+            buffer.offset = buffer.size = 0
+    return tree
 
 
 def pack(tree: Any) -> bytes:

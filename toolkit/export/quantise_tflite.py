@@ -81,7 +81,7 @@ def _check_runs(model: bytes, precision: str) -> None:
     except (ValueError, RuntimeError) as error:
         raise ConversionError(
             f"LiteRT cannot run what the quantiser made: {error}\n"
-            f"take 'dynamic' or 'fp16' instead of {precision!r}"
+            f"take another precision than {precision!r}, such as 'fp16'"
         ) from error
 
 
