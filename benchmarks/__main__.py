@@ -7,6 +7,9 @@ from benchmarks import (
     checkpoint_cost,
     cli_startup,
     digits_accuracy,
+    edge_overhead,
+    export_matrix,
+    export_quality,
     growth,
     plan_memory,
     recovery,
@@ -19,7 +22,18 @@ from benchmarks import (
 from benchmarks.harness import Options, Result, main
 
 QUICK = [cli_startup, train_distributed, throughput, plan_memory]
-LONG = [startup, scaling, recovery, checkpoint_cost, streaming, growth, digits_accuracy]
+LONG = [
+    startup,
+    scaling,
+    recovery,
+    checkpoint_cost,
+    streaming,
+    growth,
+    digits_accuracy,
+    export_quality,
+    export_matrix,
+    edge_overhead,
+]
 
 
 def measure(options: Options) -> list[Result]:

@@ -1,5 +1,6 @@
 """Names and manifest in real files, which must still answer the same."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,10 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from onnx import TensorProto, helper
 
-from edge.manifest import ONNX_KEY, Manifest, append_to_tflite
+from edge.manifest import ONNX_KEY, Manifest, append_to_tflite, read_from_tflite
 from edge.runtime import load
 from edge.tensor import Tensor
-from toolkit.export.names import name_onnx, name_tflite
+from toolkit.export.names import name_onnx, name_tflite, with_facts
 
 TFLITE = Path(__file__).parents[1] / "edge" / "data"
 X = np.float32([[1, 2], [3, 5]])
@@ -73,11 +74,27 @@ def test_an_onnx_file_says_what_goes_in_and_out(tmp_path):
 def test_an_onnx_file_carries_its_manifest(tmp_path):
     said = manifest(["a", "b"], ["sum", "difference"])
     content = name_onnx(two(), said)
+    told = dataclasses.replace(said, extra={"needs": {"onnxruntime": ">= 1.12"}})  # opset 17
     props = {prop.key: prop.value for prop in onnx.load_from_string(content).metadata_props}
-    assert Manifest.from_json(props[ONNX_KEY]) == said
+    assert Manifest.from_json(props[ONNX_KEY]) == told
     path = tmp_path / "model.onnx"
     path.write_bytes(content)
-    assert load(path).manifest == said
+    assert load(path).manifest == told
+
+
+def test_facts_are_added_to_the_manifest_of_either_kind_of_file(tmp_path):
+    onnx_file = name_onnx(two(), manifest(["a", "b"], ["sum", "difference"]))
+    said = manifest(["a", "b"], ["sum", "difference"], target="tflite")
+    tflite_file = append_to_tflite((TFLITE / "two.tflite").read_bytes(), said)
+    for content in (onnx_file, tflite_file):
+        told = with_facts(content, {"calibration_sha256": "c0ffee"})
+        path = tmp_path / "model"
+        path.write_bytes(told)
+        assert load(path).manifest.extra["calibration_sha256"] == "c0ffee"
+        assert with_facts(told, {}) == told
+    bare = (TFLITE / "two.tflite").read_bytes()
+    if read_from_tflite(bare) is None:
+        assert with_facts(bare, {"calibration_sha256": "c0ffee"}) == bare
 
 
 def test_a_fixed_batch_stays_fixed():

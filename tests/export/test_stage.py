@@ -157,7 +157,7 @@ def test_each_model_is_converted_once_and_quantised_from_there(run):
     assert [file.calibration for file in made] == ["", "", "c0ffee", "c0ffee", "", "", "c0ffee"]
     samples = {(target, precision): given for target, precision, given, _ in host.quantised}
     assert samples["tflite", "dynamic"] is None
-    assert samples["tflite", "int8"] is samples["onnx", "int8"] is SAMPLES.inputs
+    assert samples["tflite", "int8"] is samples["onnx", "int8"] is SAMPLES
 
 
 def test_a_precision_that_fails_spares_the_others(run):

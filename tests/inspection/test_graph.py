@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit.inspection.graph import Graph, Node, Value, byte_count, macs, operators, peak_bytes
-from toolkit.inspection.versions import least_onnxruntime
+from toolkit.runtimes import least_onnxruntime
 
 
 def graph(sizes, nodes, inputs, outputs, **options):

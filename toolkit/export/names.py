@@ -8,9 +8,10 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from edge.manifest import ONNX_KEY, Manifest
+from edge.manifest import ONNX_KEY, Manifest, append_to_tflite, is_tflite, read_from_tflite
 from edge.tensor import Tensor, natural_order
 from toolkit.errors import ConversionError
+from toolkit.runtimes import least_onnxruntime
 
 _SIGNATURE = "serving_default"
 
@@ -77,6 +78,35 @@ def name_onnx(model: Any, manifest: Manifest) -> bytes:
         for node in part.node:  # torch writes where in whose files each operator comes from
             del node.metadata_props[:]
             node.ClearField("doc_string")
+    opset = next(each.version for each in model.opset_import if each.domain in ("", "ai.onnx"))
+    needs = {"onnxruntime": least_onnxruntime(opset, model.ir_version)}
+    manifest = dataclasses.replace(manifest, extra={**manifest.extra, "needs": needs})
+    return _with_manifest(model, manifest)
+
+
+def with_facts(content: bytes, facts: Mapping[str, Any]) -> bytes:
+    """The .tflite or .onnx file with further facts in its manifest; as it is without one."""
+    if is_tflite(content):
+        manifest = read_from_tflite(content)
+        return content if manifest is None else append_to_tflite(content, _told(manifest, facts))
+    import onnx
+
+    model = onnx.load_model_from_string(content)
+    texts = [entry.value for entry in model.metadata_props if entry.key == ONNX_KEY]
+    if not texts:
+        return content
+    return _with_manifest(model, _told(Manifest.from_json(texts[0]), facts))
+
+
+def _told(manifest: Manifest, facts: Mapping[str, Any]) -> Manifest:
+    return dataclasses.replace(manifest, extra={**manifest.extra, **facts})
+
+
+def _with_manifest(model: Any, manifest: Manifest) -> bytes:
+    """An ONNX file that carries this manifest and no other."""
+    others = [entry for entry in model.metadata_props if entry.key != ONNX_KEY]
+    del model.metadata_props[:]
+    model.metadata_props.extend(others)
     entry = model.metadata_props.add()
     entry.key, entry.value = ONNX_KEY, manifest.to_json()
     content: bytes = model.SerializeToString()

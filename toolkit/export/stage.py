@@ -78,7 +78,7 @@ class Exporter:
         if precision == "fp32":
             return self._program(cell, base)
         log = self.run.log(f"export-{'-'.join(cell)}-{precision}")
-        samples = calibration.inputs if calibration and precision in STATIC else None
+        samples = calibration if calibration and precision in STATIC else None
         io, target = self.request.io if precision in STATIC else "float", cell[1]
         if target == "micro":  # sensors and actuators have no use for floats
             io, target = "int8", "tflite"
@@ -197,12 +197,16 @@ def _timed_convert(job: ExportJob) -> Base:
 
 
 def _timed_quantise(
-    base: Base, target: str, precision: str, samples: Mapping[str, Any] | None, io: str
+    base: Base, target: str, precision: str, samples: Calibration | None, io: str
 ) -> Base:
+    from toolkit.export.names import with_facts
     from toolkit.export.quantise import quantise
 
     started = time.perf_counter()
-    content = quantise(base.files[""], target, precision, samples, io)
+    inputs = None if samples is None else samples.inputs
+    content = quantise(base.files[""], target, precision, inputs, io)
+    if samples is not None:
+        content = with_facts(content, {"calibration_sha256": samples.sha256})
     return Base({"": content}, base.batch, base.note, time.perf_counter() - started)
 
 

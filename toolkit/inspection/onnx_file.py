@@ -9,7 +9,7 @@ from toolkit.inspection.graph import Graph, Node, Value
 from toolkit.inspection.inspect import Contents
 from toolkit.inspection.onnx_macs import macs
 from toolkit.inspection.report import Port
-from toolkit.inspection.versions import least_onnxruntime
+from toolkit.runtimes import least_onnxruntime
 
 # Operator -> positions of the inputs that say how integers stand for numbers.
 _SCALES = {
