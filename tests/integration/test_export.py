@@ -125,10 +125,11 @@ def test_a_model_from_elsewhere_goes_the_same_way(tmp_path: Path) -> None:
         "net-torch-dynamic-opset18.onnx",
     ]
     assert run_toolkit("verify", cwd=tmp_path).code == 0
-    proof = json.loads((Path(made.json["run"]) / "verification.json").read_text())
+    run = tmp_path / made.json["run"]
+    proof = json.loads((run / "verification.json").read_text())
     assert len(proof["checks"]) == 4
     assert proof["left_out"][0]["why"] == "tf2onnx lacks an operator of the file"  # embedding
-    folder = Path(made.json["run"]) / "exports"
+    folder = run / "exports"
     one, other = folder / "net-torch-fp32.tflite", folder / "net-torch-fp32-opset18.onnx"
     pair = run_toolkit("verify", one, other, "--json", cwd=tmp_path)
     assert pair.code == 0, pair.err
