@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.conftest import run_toolkit
 from toolkit.runs import Run
@@ -109,6 +110,7 @@ def trained(folder: Path, name: str, text: str) -> Run:
     return Run(Path(result.json["run"]))
 
 
+@pytest.mark.soak
 def test_all_features_together_and_fine_tuning_from_their_result(tmp_path: Path) -> None:
     run = trained(tmp_path, "all_on.py", FIRST.replace("HEAD", "10") + RECIPE)
     for framework in ("tf", "torch"):

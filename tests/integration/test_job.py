@@ -98,6 +98,7 @@ def read(process: int, name: str) -> str:
         return ""
 
 
+@pytest.mark.soak
 def test_a_job_trains_and_brings_the_users_files_along(
     jobs: Jobs, folder: Path, tmp_path: Path
 ) -> None:

@@ -134,6 +134,7 @@ def test_two_kills_leave_no_trace_in_the_weights(training, undisturbed, framewor
     assert equal(done.trained, undisturbed(framework))
 
 
+@pytest.mark.soak
 def test_an_error_that_passes_is_survived(training, undisturbed) -> None:
     recipe = training.recipe('raise OSError(f"disk {epoch}")', [2, 4])
     done = training.run("torch", recipe)
@@ -155,6 +156,7 @@ def test_too_many_failures_end_the_training_with_the_last_one(training) -> None:
         training.run("torch", recipe, failures=1)
 
 
+@pytest.mark.soak
 def test_memory_that_runs_out_is_called_so(training) -> None:
     recipe = training.recipe("bytearray(1 << 60)", [2])
     done = training.run("torch", recipe)
