@@ -40,6 +40,11 @@ def recipe_in(folder: Path, pause: float = 0.05) -> Path:
     return path
 
 
+def _heed_interrupts() -> None:
+    """Whoever starts tests in the background may have had SIGINT ignored, which is inherited."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Command:
     """A `toolkit train` that runs in the background, its processes marked."""
 
@@ -52,6 +57,7 @@ class Command:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=_heed_interrupts,
         )
 
     def wait_for_epochs(self, root: Path, frameworks: set[str], epochs: int = 10) -> Run:

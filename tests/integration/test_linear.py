@@ -78,6 +78,7 @@ def test_exported_files_have_readable_names(linear_run: Path) -> None:
         np.testing.assert_allclose(answer, [[8], [-2]], atol=0.05)
 
 
+@pytest.mark.soak
 def test_export_and_verify_work_on_their_own(linear_copy: Path) -> None:
     shutil.rmtree(linear_copy / "exports")
     (linear_copy / "verification.json").unlink()

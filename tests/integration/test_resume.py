@@ -99,6 +99,7 @@ recipe = Recipe(
 """
 
 
+@pytest.mark.soak
 def test_when_one_framework_fails_for_good_the_other_is_ended(tmp_path) -> None:
     recipe = tmp_path / "fails.py"
     recipe.write_text(RECIPE.replace("OPTIMIZER", "Adam(0.01)") + ONE_FAILS)
@@ -119,7 +120,8 @@ recipe = Recipe(name="small", data=data, torch=normalised, loss="mse", epochs=4,
 """
 
 
-@pytest.mark.parametrize("framework", ["torch", pytest.param("both", marks=pytest.mark.soak)])
+@pytest.mark.soak
+@pytest.mark.parametrize("framework", ["torch", "both"])
 def test_a_proof_that_one_and_two_workers_train_the_same(tmp_path, framework) -> None:
     options = ("--prove", "--workers", "2", "--framework", framework, "--json")
     good = run_toolkit("train", recipe_in(tmp_path), *options)
