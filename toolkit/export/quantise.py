@@ -9,9 +9,8 @@ from collections.abc import Mapping
 
 from edge.errors import ModelError
 from toolkit.errors import ConversionError, ToolkitError, UsageError
+from toolkit.export.request import STATIC
 from toolkit.recipe import Array
-
-_STATIC = ("int8", "int8-float", "16x8")
 
 
 def quantise(
@@ -61,20 +60,18 @@ def quantise(
 def _check(target: str, precision: str, calibration: Mapping[str, Array] | None, io: str) -> None:
     if target not in ("tflite", "onnx"):
         raise UsageError(f"target {target!r} has no precision but fp32; quantise tflite or onnx")
-    known = (
-        ("fp16", "dynamic", *_STATIC) if target == "tflite" else ("fp16", "dynamic", *_STATIC[:2])
-    )
+    known = ("fp16", "dynamic", *STATIC) if target == "tflite" else ("fp16", "dynamic", *STATIC[:2])
     if precision == "16x8" and target == "onnx":
         raise UsageError("precision '16x8' exists for TFLite only; take 'int8' or 'fp16' for ONNX")
     if precision not in known:
         raise UsageError(f"precision {precision!r} is not one of {', '.join(known)}")
     if io not in ("float", "int8"):
         raise UsageError(f"io {io!r} is neither 'float' nor 'int8'")
-    if io == "int8" and precision not in _STATIC:
+    if io == "int8" and precision not in STATIC:
         raise UsageError(
             f"precision {precision!r} has float inputs and outputs; --io int8 needs int8"
         )
-    if precision in _STATIC:
+    if precision in STATIC:
         _check_samples(precision, calibration)
 
 
