@@ -139,6 +139,17 @@ def test_a_batch_and_a_layout_are_asked_of_the_converter(run):
     assert job.manifest.extra["layout"] == "nchw"
 
 
+def test_calibration_samples_are_turned_into_the_files_layout(run):
+    inputs = {"image": np.ones((5, 8, 8, 3), np.float32)}
+    golden = Golden(inputs, {"y": np.ones((5, 2), np.float32)}, np.arange(5) % 2)
+    run.write("tf/golden.npz", golden.to_bytes())
+    host, samples = Converter(), Calibration(inputs, np.arange(5), "c0ffee")
+    export(run, ["onnx"], ["tf"], lambda _: host, samples, precisions=("int8",), layout="nchw")
+    ((_, _, given, _),) = host.quantised
+    assert given.inputs["image"].shape == (5, 3, 8, 8)
+    assert given.sha256 == "c0ffee"
+
+
 def test_each_model_is_converted_once_and_quantised_from_there(run):
     host = Converter()
     wanted = ("fp32", "dynamic", "int8", "16x8")
@@ -157,7 +168,7 @@ def test_each_model_is_converted_once_and_quantised_from_there(run):
     assert [file.calibration for file in made] == ["", "", "c0ffee", "c0ffee", "", "", "c0ffee"]
     samples = {(target, precision): given for target, precision, given, _ in host.quantised}
     assert samples["tflite", "dynamic"] is None
-    assert samples["tflite", "int8"] is samples["onnx", "int8"] is SAMPLES
+    assert samples["tflite", "int8"].sha256 == samples["onnx", "int8"].sha256 == "c0ffee"
 
 
 def test_a_precision_that_fails_spares_the_others(run):

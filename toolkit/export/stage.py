@@ -5,9 +5,9 @@ from it, in processes that need no framework, side by side within the cores.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from toolkit.artifacts import Export, files_hash
@@ -19,7 +19,7 @@ from toolkit.export.manifests import manifest_of, permutation_of
 from toolkit.export.request import STATIC, Request
 from toolkit.hosts import Host, then
 from toolkit.models.source import ModelSource
-from toolkit.recipe import TITLES
+from toolkit.recipe import TITLES, Array
 from toolkit.runs import Run
 
 _VERSION = "1"
@@ -78,7 +78,10 @@ class Exporter:
         if precision == "fp32":
             return self._program(cell, base)
         log = self.run.log(f"export-{'-'.join(cell)}-{precision}")
-        samples = calibration if calibration and precision in STATIC else None
+        samples = None
+        if calibration and precision in STATIC:
+            axes = permutation_of(self.run, cell[0], self.request.layout)
+            samples = replace(calibration, inputs=_turned(calibration.inputs, axes))
         io, target = self.request.io if precision in STATIC else "float", cell[1]
         if target == "micro":  # sensors and actuators have no use for floats
             io, target = "int8", "tflite"
@@ -188,6 +191,14 @@ def export(exporter: Exporter, calibration: Calibration | None = None) -> list[E
     if failures:
         raise failures[0]
     return exports
+
+
+def _turned(inputs: Mapping[str, Array], axes: Mapping[str, Sequence[int]]) -> dict[str, Array]:
+    """Samples in the layout that the file takes."""
+    return {
+        name: array.transpose(0, *(axis + 1 for axis in axes[name])) if name in axes else array
+        for name, array in inputs.items()
+    }
 
 
 def _timed_convert(job: ExportJob) -> Base:
