@@ -5,8 +5,6 @@ onnxruntime too: two runtimes that agree against the trained model blame the exp
 differ blame a runtime. SavedModels and programs of torch.export run in their framework.
 """
 
-import importlib
-import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, replace
@@ -20,6 +18,7 @@ from toolkit.errors import CheckError, NotFoundError, ToolkitError
 from toolkit.files import write_json
 from toolkit.hosts import Host, then
 from toolkit.runs import Run
+from toolkit.verify.blame import explain
 from toolkit.verify.check import Answer, Evaluation, Question, check
 from toolkit.verify.compare import refuse_vacuous
 from toolkit.verify.gates import gate_for
@@ -27,7 +26,6 @@ from toolkit.verify.tflite_onnx import tflite_to_onnx
 
 _VIA = " via tf2onnx"
 _LEFT_OUT = "tf2onnx lacks an operator of the file"
-_BLAME = "toolkit.verify.blame"
 _RUNTIMES = {
     "tflite": "LiteRT",
     "onnx": "onnxruntime",
@@ -170,11 +168,10 @@ class Verifier:
 
     def _explained(self, pending: _Pending) -> Check:
         found = _finished(pending)
-        if found.passed or not pending.intact or importlib.util.find_spec(_BLAME) is None:
+        if found.passed or not pending.intact:
             return found
         try:
-            blame = importlib.import_module(_BLAME)
-            text: str = blame.explain(self.run, pending.export, found, self.children)
+            text = explain(self.run, pending.export, found, self.children)
         except Exception:  # noqa: BLE001 - an explanation is welcome, and never a failure
             return found
         return replace(found, blame=text)
