@@ -6,9 +6,10 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 RECIPE ?= linear
 WORKERS ?= 2
+SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train-distributed test test-soak test-arm lint format bench bench-quick lock clean distclean
+.PHONY: help setup train-distributed test test-soak test-arm test-arm-quick fuzz lint format bench bench-quick lock clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +39,13 @@ test-soak: $(READY) ## Run the longer tests: more kills, lost nodes, jobs
 test-arm: $(READY) ## Run the tests on an emulated aarch64 (240 MB in .cache/arm)
 	@deploy/arm/setup.sh
 	@$(BIN)/python -m pytest -m arm
+
+test-arm-quick: $(READY) ## The same without training: a signed bundle, both runtimes
+	@deploy/arm/setup.sh
+	@$(BIN)/python -m pytest -m arm tests/arm/test_bundle.py -k "not int8 and not weights"
+
+fuzz: $(READY) ## Damage bundles, manifests, golden vectors and key stores for SECONDS=60
+	@$(BIN)/python -m tests.bundle.fuzz $(SECONDS)
 
 lint: $(READY) ## Check style (ruff), types (mypy) and import rules (import-linter)
 	@$(BIN)/ruff check .

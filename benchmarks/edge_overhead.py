@@ -181,7 +181,7 @@ def bundle_results(folder: Path, environment: Mapping[str, str], rounds: int) ->
     from edge.tensor import Tensor
     from edge.trust import TrustedKey, TrustStore
     from toolkit.bundle.build import BundleParts, ModelPart, build
-    from toolkit.bundle.zipapp import edge_zipapp
+    from toolkit.zipapp import edge_zipapp
 
     model, bundle, zipapp = folder / "mb.onnx", folder / "mb.edge", folder / "edge.pyz"
     write_wide(model, MB_WIDTH, layers=1)

@@ -50,7 +50,15 @@ def answer(model: Model, raw: Mapping[str, np.ndarray], *, preprocess: bool = Tr
     Raises InputError if an array does not fit, BrokenRuntimeError if the model cannot answer, and
     ModelError if the manifest's postprocessing does not fit what it answers.
     """
-    outputs = model.predict(prepare(model, raw, preprocess=preprocess))
+    return interpret(model, model.predict(prepare(model, raw, preprocess=preprocess)))
+
+
+def interpret(model: Model, outputs: Mapping[str, np.ndarray]) -> Answers:
+    """Decide about outputs [n, ...] by name, and look up the labels.
+
+    Raises InputError and BrokenRuntimeError if they cannot be decided about, and ModelError if the
+    manifest's postprocessing does not fit them.
+    """
     manifest = model.manifest
     if manifest is None:
         return Answers(outputs, None, None)

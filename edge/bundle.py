@@ -80,6 +80,11 @@ class Bundle:
             raise BundleError(f"cut off after {size} bytes\ncopy the bundle again")
         signed_by = _signed_by(text, signatures, keys, allow_unsigned)
         manifest = BundleManifest.from_bytes(text)
+        if manifest.value["format"] != header.format:  # only the manifest's is signed
+            raise BundleError(
+                f"damaged: the header states format {header.format}, the manifest "
+                f"{manifest.value['format']}\ncopy the bundle again"
+            )
         check_layout(manifest.members, file.tell(), size)
         for member in manifest.members:
             _check_zero(file.read(member.offset - file.tell()), member)

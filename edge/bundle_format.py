@@ -11,11 +11,16 @@ import re
 import struct
 from typing import Any, NamedTuple
 
+from edge.depth import MOST, is_deeper
 from edge.errors import EdgeError
 
 MAGIC = b"EDGEBNDL"
-FORMAT = 1
-"""The newest format that this code reads, and the one that is written."""
+FORMAT = 2
+"""The newest format that this code reads; all from 1 on are read.
+
+A bundle is written in the least format that can say what is in it, so that old devices read what
+they can: 2 adds members of kind `vocabulary` and texts in golden vectors.
+"""
 
 HEADER_BYTES = 32
 PAGE = 4096
@@ -39,10 +44,11 @@ class TrustError(BundleError):
 
 
 class Header(NamedTuple):
-    """The lengths that the header states, in bytes."""
+    """The lengths that the header states, in bytes, and the format."""
 
     manifest: int
     signatures: int
+    format: int = 1
 
     @property
     def first_member(self) -> int:
@@ -57,7 +63,7 @@ def align(offset: int) -> int:
 
 def write_header(header: Header) -> bytes:
     """Law: `read_header(write_header(h)) == h`."""
-    return _HEADER.pack(MAGIC, FORMAT, header.manifest, header.signatures)
+    return _HEADER.pack(MAGIC, header.format, header.manifest, header.signatures)
 
 
 def read_header(data: bytes) -> Header:
@@ -67,9 +73,9 @@ def read_header(data: bytes) -> Header:
     if len(data) < HEADER_BYTES:
         raise BundleError(f"cut off after {len(data)} bytes\ncopy the bundle again")
     _, number, manifest, signatures = _HEADER.unpack(data)
-    if number != FORMAT:
+    if not 1 <= number <= FORMAT:
         raise BundleError(
-            f"format {number}; this edge reads format {FORMAT}\n"
+            f"format {number}; this edge reads formats 1 to {FORMAT}\n"
             "update edge on this device, or make the bundle with an older toolkit"
         )
     if not 0 < manifest <= MAX_MANIFEST:
@@ -84,7 +90,7 @@ def read_header(data: bytes) -> Header:
         )
     if any(data[20:HEADER_BYTES]):
         raise BundleError("damaged: the header's bytes 20 to 32 are not zero\ncopy it again")
-    return Header(manifest, signatures)
+    return Header(manifest, signatures, number)
 
 
 def canonical(value: Any) -> bytes:
@@ -107,6 +113,8 @@ def read_canonical(
     """
     try:
         value = json.loads(data.decode())
+        if is_deeper(value, MOST + 3):  # the manifest of a model lies three deep in a bundle's
+            raise error(f"{where}: nested more than {MOST + 3} times\nmake the bundle again")
         same = canonical(value) == data
     except (ValueError, RecursionError) as cause:
         raise error(f"{where}: not JSON ({cause})\ncopy the bundle again") from cause

@@ -27,7 +27,9 @@ from edge.bundle_format import (
 from edge.errors import ModelError
 from edge.manifest import Manifest
 
-KINDS = ("model", "golden", "labels", "license", "lineage", "runtime")
+KINDS = ("model", "golden", "labels", "license", "lineage", "runtime", "vocabulary")
+_LEAST_FORMAT = {"vocabulary": 2}
+"""Kind -> the first format that has it, where that is not 1."""
 
 _MEMBER_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
@@ -129,15 +131,20 @@ class BundleManifest:
     @classmethod
     def from_value(cls, value: Mapping[str, Any]) -> BundleManifest:
         """Check JSON; raises BundleError that names the wrong field."""
-        if value.get("format") != FORMAT or type(value["format"]) is not int:
-            _wrong("format", f"expected {FORMAT}, got {value.get('format')!r}")
+        number = value.get("format")
+        if type(number) is not int or not 1 <= number <= FORMAT:
+            _wrong("format", f"expected 1 to {FORMAT}, got {number!r:.120}")
         _check_facts(value)
         members = _members(value.get("members"))
         by_kind: dict[str, list[str]] = {kind: [] for kind in KINDS}
         for member in members:
+            if number < _LEAST_FORMAT.get(member.kind, 1):
+                _wrong(f"members.{member.name}.kind", f"format {number} has no {member.kind}")
             by_kind[member.kind].append(member.name)
         models = _models(value.get("models"), by_kind["model"])
+        named = by_kind["vocabulary"] if number > 1 else [member.name for member in members]
         for model in models:
+            _check_vocabularies(model, named)
             described = json.loads(model.manifest.to_json())
             for key in ("decision", "labels"):
                 if described.get(key) != value.get(key):
@@ -252,6 +259,15 @@ def _models(value: object, members: list[str]) -> tuple[ModelEntry, ...]:
     if [model.member for model in models] != members:
         _wrong("models", f"expected one for each member of kind model, in order: {members}")
     return tuple(models)
+
+
+def _check_vocabularies(model: ModelEntry, known: list[str]) -> None:
+    for name, steps in model.manifest.preprocessing.items():
+        for step in steps:
+            named = step.get("vocabulary")
+            if isinstance(named, dict) and named["member"] not in known:
+                where = f"models.{model.member}.preprocessing.{name}"
+                _wrong(where, f"there is no vocabulary {named['member']}")
 
 
 def _golden(value: object, members: list[str], models: list[str]) -> GoldenEntry | None:

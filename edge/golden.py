@@ -1,7 +1,8 @@
 """Golden vectors: named arrays in an .npz file, read without pickle, copies or surprises.
 
 Only arrays that are stored uncompressed are read, as views of the file's bytes: whatever the file
-claims, nothing is allocated for it.
+claims, nothing is allocated for it. Texts are numpy's `<U`, four bytes a character, as long as the
+longest: a view again, and without a code point that Python has no character for.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import numpy as np
 from edge.bundle_format import BundleError
 
 MAX_ARRAYS = 256
-_KINDS = "biuf"  # of dtypes: bool, integers, floats
+_KINDS = "biufU"  # of dtypes: bool, integers, floats, texts
+_LAST_CODE_POINT = 0x10FFFF
 _LOCAL_HEADER = 30
 
 
@@ -52,7 +54,7 @@ def write_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
         for name in sorted(arrays):
             array = np.ascontiguousarray(arrays[name])
             if array.dtype.kind not in _KINDS:
-                _wrong(f"{name} has dtype {array.dtype}, not a number or bool")
+                _wrong(f"{name} has dtype {array.dtype}, not a number, bool or text")
             content = io.BytesIO()
             little = array.astype(array.dtype.newbyteorder("<"), copy=False)
             np.lib.format.write_array(
@@ -107,12 +109,16 @@ def _array(entry: zipfile.ZipInfo, data: memoryview) -> np.ndarray:
     if version != (1, 0):
         _wrong(f"{entry.filename} has version {version} of .npy; only 1.0 is read")
     shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
-    if dtype.kind not in _KINDS or dtype.shape:
-        _wrong(f"{entry.filename} has dtype {dtype}, not a number or bool")
+    if dtype.kind not in _KINDS or dtype.shape or not dtype.itemsize:
+        _wrong(f"{entry.filename} has dtype {dtype}, not a number, bool or text")
     count = math.prod(shape)
     held = content[file.tell() :]
     if min(shape, default=0) < 0 or fortran or count * dtype.itemsize != len(held):
         _wrong(f"{entry.filename} states {list(shape)} of {dtype} and holds {len(held)} bytes")
+    if dtype.kind == "U" and count:
+        points = np.frombuffer(held, np.dtype(np.uint32).newbyteorder(dtype.byteorder))
+        if points.max() > _LAST_CODE_POINT:
+            _wrong(f"{entry.filename} holds what is no text")
     return np.frombuffer(held, dtype, count).reshape(shape)
 
 

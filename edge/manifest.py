@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 from edge import steps
 from edge.decision import DECISIONS
+from edge.depth import MOST, is_deeper
 from edge.errors import InputError, ModelError
 from edge.tensor import Tensor
 
@@ -89,11 +90,11 @@ class Manifest:
             try:
                 steps.check(of_input)
             except InputError as error:
-                raise ModelError(f"manifest: preprocessing.{name}: {error}") from error
+                _wrong(f"preprocessing.{name}", str(error), error)
         try:
             steps.check(self.postprocessing)
         except InputError as error:
-            raise ModelError(f"manifest: postprocessing: {error}") from error
+            _wrong("postprocessing", str(error), error)
 
     def _checked_labels(self) -> tuple[str, ...] | None:
         labels = self.labels
@@ -108,7 +109,7 @@ class Manifest:
         return tuple(labels)
 
     def to_json(self) -> str:
-        """As JSON text, ASCII only."""
+        """As JSON text, ASCII only; raises ModelError if it is over LIMIT, which none reads."""
         value = {
             "format": FORMAT,
             **{name: getattr(self, name) for name in (*_REQUIRED, *_OPTIONAL)},
@@ -117,7 +118,13 @@ class Manifest:
             **{name: getattr(self, name) for name in _WHERE_PRESENT if getattr(self, name)},
             **self.extra,
         }
-        return json.dumps(value, indent=1, allow_nan=False)
+        text = json.dumps(value, indent=1, allow_nan=False)
+        if len(text) > LIMIT:
+            raise ModelError(
+                f"manifest: {len(text)} bytes, over the limit of {LIMIT}\n"
+                "shorten what is long: labels, or the vocabulary of a tokenise step"
+            )
+        return text
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Manifest:
@@ -173,10 +180,14 @@ def read_from_tflite(data: bytes) -> Manifest | None:
             raise ModelError("manifest: the end of the file is missing; copy the file again")
         return None
     text = _as_written(data)
-    if text is not None:
-        return Manifest.from_json(text)
+    if text is None:
+        text = _from_archive(data)
+    return None if text is None else Manifest.from_json(text)
+
+
+def _from_archive(data: bytes) -> bytes | None:
+    """The manifest in an archive of any form; None if there is none."""
     import zipfile
-    import zlib
 
     buffer = io.BytesIO(data)
     if not zipfile.is_zipfile(buffer):
@@ -187,13 +198,19 @@ def read_from_tflite(data: bytes) -> Manifest | None:
         with zipfile.ZipFile(buffer) as archive:
             if MEMBER not in archive.namelist():
                 return None
-            size = archive.getinfo(MEMBER).file_size
-            if size > LIMIT:
-                raise ModelError(f"manifest: {size} bytes, over the limit of {LIMIT}")
-            text = archive.read(MEMBER)
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, OSError) as error:
+            entry = archive.getinfo(MEMBER)
+            if entry.file_size > LIMIT:
+                raise ModelError(f"manifest: {entry.file_size} bytes, over the limit of {LIMIT}")
+            if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise ModelError(  # LZMA allocates as much as the file says
+                    f"manifest: compressed by method {entry.compress_type}; 0 and 8 are read\n"
+                    "export the model again"
+                )
+            return archive.read(MEMBER)
+    except ModelError:
+        raise
+    except Exception as error:  # zipfile raises many kinds for damaged files
         raise ModelError(f"manifest: damaged ({error}); copy the file again") from error
-    return Manifest.from_json(text)
 
 
 def _as_written(data: bytes) -> bytes | None:
@@ -238,12 +255,12 @@ def _split(model: bytes) -> tuple[bytes, dict[str, bytes]]:
             starts = [info.header_offset for info in archive.infolist()]
             end = min(starts, default=archive.start_dir)
             return model[:end], {name: archive.read(name) for name in archive.namelist()}
-    except zipfile.BadZipFile:  # weights that look like the end of an archive
+    except Exception:  # noqa: BLE001 - weights that look like the end of an archive; of many kinds
         return model, {}
 
 
-def _wrong(name: str, problem: str) -> NoReturn:
-    raise ModelError(f"manifest: {name}: {problem}")
+def _wrong(name: str, problem: str, cause: Exception | None = None) -> NoReturn:
+    raise ModelError(f"manifest: {name:.120}: {problem:.500}") from cause
 
 
 def _plain(name: str, value: object) -> dict[str, Any]:
@@ -254,6 +271,8 @@ def _plain(name: str, value: object) -> dict[str, Any]:
         copy: dict[str, Any] = json.loads(json.dumps(dict(value), allow_nan=False))
     except (TypeError, ValueError, RecursionError) as error:
         raise ModelError(f"manifest: {name}: not JSON: {error}") from error
+    if is_deeper(copy, MOST - 2):  # the manifest that holds it must not be
+        _wrong(name, f"nested more than {MOST - 2} times")
     return copy
 
 
@@ -279,6 +298,8 @@ def _parse(text: str | bytes) -> dict[str, Any]:
         raise ModelError(f"manifest: not JSON: {error}") from error
     if not isinstance(value, dict):
         raise ModelError(f"manifest: expected a JSON object, got {type(value).__name__}")
+    if is_deeper(value):
+        raise ModelError(f"manifest: nested more than {MOST} times; export the model again")
     return value
 
 

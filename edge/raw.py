@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from edge import steps
 from edge.errors import InputError
 from edge.model import Model
 from edge.read_input import checked, read, read_content, read_texts
@@ -15,8 +16,7 @@ from edge.read_input import checked, read, read_content, read_texts
 
 def takes_text(model: Model, name: str) -> bool:
     """Whether the input `name` takes texts: its first step tokenises."""
-    steps = model.manifest.preprocessing.get(name, ()) if model.manifest else ()
-    return bool(steps) and steps[0]["step"] == "tokenise"
+    return steps.takes_text(model.manifest.preprocessing.get(name, ()) if model.manifest else ())
 
 
 def read_for(model: Model, name: str, text: str) -> np.ndarray:

@@ -18,7 +18,7 @@ from edge import steps_basic
 from edge.errors import InputError
 from edge.steps_fields import MAX_STEPS, Family, Run, Step, shown
 
-__all__ = ["FIELDS", "Step", "apply", "check", "compile", "raw_shape"]
+__all__ = ["FIELDS", "Step", "apply", "check", "compile", "raw_shape", "takes_text"]
 
 FIELDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "cast": (("dtype",), ()),
@@ -74,16 +74,21 @@ def compile(  # noqa: A001 - what it is called for regular expressions, too
         made.append(
             (f"step {index} ({step['step']})", _family(step["step"])[1][step["step"]](step))
         )
-    takes_text = bool(steps) and steps[0]["step"] == "tokenise"
+    of_text = takes_text(steps)
 
     def run(batch: np.ndarray) -> np.ndarray:
-        if made and not takes_text and batch.dtype.kind not in "biuf":
+        if made and not of_text and batch.dtype.kind not in "biuf":
             raise InputError(f"{made[0][0]}: {batch.dtype} holds no numbers; texts need tokenise")
         for name, one in made:
             batch = _fitted(name, one, batch)
         return batch
 
     return run
+
+
+def takes_text(steps: Sequence[Step]) -> bool:
+    """Whether checked steps take texts and not numbers: the first one tokenises."""
+    return bool(steps) and steps[0]["step"] == "tokenise"
 
 
 def _fitted(name: str, one: Run, batch: np.ndarray) -> np.ndarray:

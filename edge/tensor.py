@@ -61,11 +61,11 @@ class Tensor:
             raise ModelError(f"{where}: expected an object with name, shape and dtype")
         name, shape, dtype = value["name"], value["shape"], value["dtype"]
         if not isinstance(name, str) or not name:
-            raise ModelError(f"{where}.name: expected text, got {name!r}")
+            raise ModelError(f"{where}.name: expected text, got {name!r:.120}")
         if not isinstance(shape, list) or not all(_is_size(size) for size in shape):
-            raise ModelError(f"{where}.shape: expected sizes above 0 or null, got {shape!r}")
+            raise ModelError(f"{where}.shape: expected sizes above 0 or null, got {shape!r:.120}")
         if dtype not in DTYPES:
-            raise ModelError(f"{where}.dtype: {dtype!r} is not one of {', '.join(DTYPES)}")
+            raise ModelError(f"{where}.dtype: {dtype!r:.120} is not one of {', '.join(DTYPES)}")
         if "quantization" not in value:
             return cls(name, tuple(shape), dtype)
         quantization = value["quantization"]
@@ -79,15 +79,15 @@ class Tensor:
 def _quantization_problem(value: Any, dtype: str) -> str:
     """What is wrong with the JSON of a quantisation; empty if nothing is."""
     if not isinstance(value, Mapping) or set(value) != {"scale", "zero_point"}:
-        return f"expected an object with scale and zero_point, got {value!r}"
+        return f"expected an object with scale and zero_point, got {value!r:.120}"
     scale, zero = value["scale"], value["zero_point"]
     if dtype != "float32":
         return f"integers stand for float32 only, not for {dtype}"
     # float32 computes with it: 1e-60 would be 0 there, 1e39 infinity
     if type(scale) not in (int, float) or not 1.2e-38 <= scale <= 3.4e38:
-        return f"scale is {scale!r}, not a number above 0 that float32 can hold"
+        return f"scale is {scale!r:.120}, not a number above 0 that float32 can hold"
     if type(zero) is not int or not any(low <= zero <= high for low, high in QUANTISED.values()):
-        return f"zero_point is {zero!r}, not a whole number of 16 bits"
+        return f"zero_point is {zero!r:.120}, not a whole number of 16 bits"
     return ""
 
 

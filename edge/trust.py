@@ -17,6 +17,7 @@ from typing import Any
 
 from edge import _ed25519
 from edge.bundle_format import MAX_SIGNATURES, TrustError, canonical, is_hex, read_canonical
+from edge.depth import MOST, is_deeper
 from edge.hashes import sha256
 
 FORMAT = 1
@@ -53,7 +54,7 @@ class TrustedKey:
             raise TrustError("trust store: not an ed25519 public key; add the key again")
         if self.state not in STATES:
             raise TrustError(
-                f"trust store: state {self.state!r} of a key is not one of {', '.join(STATES)}"
+                f"trust store: state {self.state!r:.120} of a key is not one of {', '.join(STATES)}"
             )
 
     @property
@@ -207,9 +208,12 @@ def _parse(text: str | bytes) -> dict[str, Any]:
         raise TrustError(f"trust store: not JSON: {error}") from error
     if not isinstance(value, dict) or not isinstance(value.get("keys"), list):
         raise TrustError("trust store: expected an object with a list of keys")
+    if is_deeper(value):
+        raise TrustError(f"trust store: nested more than {MOST} times; restore the file")
     if value.get("format") != FORMAT:
         raise TrustError(
-            f"trust store: format {value.get('format')!r}; this edge reads {FORMAT}\nupdate edge"
+            f"trust store: format {value.get('format')!r:.120}; this edge reads {FORMAT}\n"
+            "update edge"
         )
     return value
 

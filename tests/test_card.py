@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from toolkit import source
+from toolkit import Recipe, source
 from toolkit.card import Card
 from toolkit.errors import UsageError
 
@@ -20,6 +20,7 @@ from toolkit.errors import UsageError
             labels=("a", "b"),
             metrics=("accuracy",),
             input_name="x",
+            postprocessing=({"step": "softmax"}, {"step": "top_k", "k": 2}),
         ),
     ],
 )
@@ -39,6 +40,17 @@ def test_a_recipe_becomes_its_card():
     assert (card.name, card.decision, card.metrics) == ("digits", "argmax", ("accuracy",))
     assert card.steps_for("image") == [{"step": "scale", "factor": 1 / 16}]
     assert card.probe.expected == 0
+
+
+def test_a_card_of_an_older_run_is_read():
+    value = Card("x", decision="argmax").to_json()
+    del value["postprocessing"]
+    assert Card.from_json(value) == Card("x", decision="argmax")
+
+
+def test_postprocessing_goes_from_the_recipe_to_the_card():
+    steps = ({"step": "softmax"},)
+    assert Card.of(Recipe("job", dict, torch=dict, postprocessing=steps)).postprocessing == steps
 
 
 def test_a_damaged_card_is_refused():

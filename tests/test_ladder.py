@@ -105,3 +105,15 @@ def test_where_not_even_fp32_is_good_enough_the_command_fails(run):
     with pytest.raises(CheckError, match="no precision is good enough: torch to tflite: bad"):
         climb(Exporter(run), SAMPLES, judge(("onnx", "fp32")))
     assert [export.file for export in run.exports] == ["exports/job-torch-fp32-opset18.onnx"]
+
+
+def test_the_run_keeps_what_was_tried_even_where_nothing_passed(run):
+    with pytest.raises(CheckError):
+        climb(Exporter(run), SAMPLES, judge(("onnx", "fp32")))
+    kept = run.facts["ladder"]
+    assert [row["precision"] for row in kept if row["target"] == "onnx"][-1] == "fp32"
+    assert {row["reason"] for row in kept if row["target"] == "tflite"} == {"bad"}
+    climb(Exporter(run), SAMPLES, judge(("tflite", "int8"), ("onnx", "int8")))  # in their place
+    assert [(row["target"], row["reason"]) for row in run.facts["ladder"]] == [
+        *(("tflite", ""), ("onnx", ""))
+    ]

@@ -23,6 +23,7 @@ NOT_STEPS = [
     {"input": [{"step": "scale"}]},
     {"input": 3},
 ]
+TOKENISE = {"step": "tokenise", "vocabulary": ["", "?"], "length": 3, "unknown": 1, "padding": 0}
 NOT_PROBES = [
     4.0,
     (4.0, 8.0),
@@ -55,6 +56,7 @@ BAD = {
     "probe": NOT_PROBES,
     "labels": ["abc", 3, (1, 2), (None,)],
     "preprocessing": NOT_STEPS,
+    "postprocessing": [*NOT_STEPS, [TOKENISE]],
 }
 CASES = [(name, value) for name, values in BAD.items() for value in values]
 
@@ -111,6 +113,8 @@ def test_a_bad_optimizer_is_refused_and_its_field_named(optimizer, field):
         {"probe": Probe(4.0, 8)},
         {"preprocessing": [{"step": "scale", "factor": 2}]},
         {"preprocessing": {"input": ({"step": "cast", "dtype": "uint8"},)}},
+        {"postprocessing": ({"step": "softmax"}, {"step": "top_k", "k": 3})},
+        {"preprocessing": [{**TOKENISE, "vocabulary": [f"слово{n}" for n in range(10_000)]}]},
         {"keras": None, "torch": dict},
     ],
 )
@@ -171,6 +175,19 @@ def test_a_framework_without_its_side_is_refused(field, builders, given, missing
 )
 def test_the_decision_fits_the_loss_unless_given(fields, expected):
     assert recipe(**fields).decides_by == expected
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "words"),
+    [
+        ({"member": "words.txt"}, "give the vocabulary's tokens; only a bundle can name a member"),
+        ([f"word{n:050}" for n in range(20_000)], "over the limit of 983040: .* shorten the voc"),
+        ([], "step 0 .tokenise.: vocabulary is"),
+    ],
+)
+def test_vocabularies_that_no_exported_file_can_carry(vocabulary, words):
+    with pytest.raises(RecipeError, match=f"'preprocessing': .*{words}"):
+        recipe(preprocessing=[{**TOKENISE, "vocabulary": vocabulary}])
 
 
 def test_frameworks_are_those_with_a_builder():

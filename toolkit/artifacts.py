@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -20,7 +20,7 @@ class Golden:
     Round trip: `Golden.from_bytes(golden.to_bytes())` holds equal arrays.
 
     Attributes:
-        inputs: raw inputs by name, each [n, ...], before preprocessing.
+        inputs: raw inputs by name, each [n, ...], before preprocessing; texts as `texts` has them.
         outputs: the trained model's outputs by name, each [n, ...].
         targets: what the data says, [n, ...].
     """
@@ -33,20 +33,18 @@ class Golden:
         """Serialise as .npz without pickle."""
         arrays = {f"input.{name}": array for name, array in self.inputs.items()}
         arrays |= {f"output.{name}": array for name, array in self.outputs.items()}
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, targets=self.targets, **arrays)  # type: ignore[arg-type]
-        return buffer.getvalue()
+        return to_npz(arrays | {"targets": self.targets})
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
         """Read what `to_bytes` wrote."""
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            groups: dict[str, dict[str, Array]] = {"input": {}, "output": {}}
-            for key in arrays.files:
-                group, _, name = key.partition(".")
-                if name:
-                    groups[group][name] = arrays[key]
-            return cls(groups["input"], groups["output"], arrays["targets"])
+        groups: dict[str, dict[str, Array]] = {"input": {}, "output": {}}
+        arrays = from_npz(content)
+        for key, array in arrays.items():
+            group, _, name = key.partition(".")
+            if name:
+                groups[group][name] = array
+        return cls(groups["input"], groups["output"], arrays["targets"])
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ class Export:
 
     Attributes:
         file: path relative to the run directory.
-        target: 'tflite', 'onnx', 'savedmodel' or 'pt2'.
+        target: 'tflite', 'onnx', 'savedmodel', 'pt2', 'torchserve' or 'micro'.
         precision: one of `toolkit.export.job.PRECISIONS`.
         batch: the fixed batch size, or None where any batch is taken.
         sha256: of the file; of names and contents where it is a folder.
@@ -125,3 +123,33 @@ def files_hash(files: Mapping[str, bytes]) -> str:
         return hashlib.sha256(files[""]).hexdigest()
     lines = [f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in sorted(files)]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def texts(values: Iterable[str]) -> Array:
+    """Texts as the toolkit keeps them: an array [n] of Python's `str`.
+
+    They take 1 to 4 bytes a character; numpy's `<U` takes 4 for each character of the longest.
+    """
+    listed = list(values)
+    array = np.empty(len(listed), object)
+    array[:] = listed
+    return array
+
+
+def fixed_width(array: Array) -> Array:
+    """Texts as numpy's `<U`, the only kind that a file without pickle can hold; else the array."""
+    return array.astype(np.str_) if array.dtype == object else array
+
+
+def to_npz(arrays: Mapping[str, Array]) -> bytes:
+    """Arrays by name as .npz without pickle, compressed. `from_npz` reads it."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **{n: fixed_width(a) for n, a in arrays.items()})  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def from_npz(content: bytes) -> dict[str, Array]:
+    """Arrays by name; `<U` as `texts`. Raises whatever numpy does where the file is damaged."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        read = {name: arrays[name] for name in arrays.files}
+    return {n: texts(a.tolist()) if a.dtype.kind == "U" else a for n, a in read.items()}

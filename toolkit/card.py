@@ -3,12 +3,12 @@
 A trained run takes it from the recipe; a model from elsewhere gets it from the command line.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from toolkit.errors import UsageError
-from toolkit.recipe import Recipe
+from toolkit.recipe import Preprocessing, Recipe, Steps, steps_of
 from toolkit.specs import Probe
 
 
@@ -25,16 +25,18 @@ class Card:
         probe: a known question and answer, or None.
         metrics: names out of `recipe_checks.METRICS`; the first one is what gates look at.
         input_name: of the only input where samples have no names.
+        postprocessing: steps of the first output on the device; nothing else goes by them.
     """
 
     name: str
-    preprocessing: Mapping[str, Sequence[Mapping[str, Any]]] | Sequence[Mapping[str, Any]] = ()
+    preprocessing: Preprocessing = ()
     decision: str = "value"
     tolerance: float = 0.05
     labels: tuple[str, ...] | None = None
     probe: Probe | None = field(default=None, compare=False)
     metrics: tuple[str, ...] = ()
     input_name: str = "input"
+    postprocessing: Steps = ()
 
     @classmethod
     def of(cls, recipe: Recipe) -> Self:
@@ -48,14 +50,12 @@ class Card:
             probe=recipe.probe,
             metrics=recipe.metrics,
             input_name=recipe.input_name,
+            postprocessing=recipe.postprocessing,
         )
 
     def steps_for(self, input_name: str) -> list[dict[str, Any]]:
         """Preprocessing steps of one input, as plain data."""
-        steps: Any = self.preprocessing
-        if isinstance(steps, Mapping):
-            steps = steps.get(input_name, ())
-        return [dict(step) for step in steps]
+        return steps_of(self.preprocessing, input_name)
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
@@ -63,7 +63,7 @@ class Card:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Read what `to_json` gave.
+        """Read what `to_json` gave; `postprocessing` may be missing, as older runs lack it.
 
         Raises:
             UsageError: a field is missing or unknown.

@@ -8,7 +8,15 @@ from pathlib import Path
 import click
 
 from edge.errors import EdgeError
-from toolkit import __version__, cli_bundle, cli_models, cli_train
+from toolkit import (
+    __version__,
+    cli_bundle,
+    cli_models,
+    cli_project,
+    cli_report,
+    cli_serve,
+    cli_train,
+)
 from toolkit.cli_options import common
 from toolkit.console import Screen, print_json
 from toolkit.errors import CheckError, StoppedError, ToolkitError, UsageError, nearest
@@ -59,8 +67,13 @@ for command in (
     cli_models.verify,
     cli_models.inspect,
     cli_models.bench,
+    cli_report.report,
     cli_bundle.bundle,
     cli_bundle.keys,
+    cli_serve.serve,
+    cli_project.init,
+    cli_project.doctor,
+    cli_project.clean,
 ):
     cli.add_command(command)
 

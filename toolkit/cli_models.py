@@ -1,7 +1,7 @@
 """The commands about model files: `export`, `verify`, `inspect` and `bench`."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -110,9 +110,13 @@ def verify(
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option("--graph", is_flag=True, help="Draw the graph in Netron or Model Explorer.")
 @printing
-def inspect(file: Path, as_json: bool) -> None:
+def inspect(file: Path, graph: bool, as_json: bool) -> None:
     """Show what is inside a .tflite or .onnx FILE: manifest, operators, work, memory."""
+    if graph:
+        pipeline.show_graph(file)
+        return
     found = pipeline.inspect(file)
     if as_json:
         print_json(found.to_json())
@@ -185,7 +189,7 @@ def _verify_pair(
 
 
 def _adopt(model: str, given: dict[str, Any], runs_dir: Path) -> Run:
-    names = ("name", "weights", "samples", "signature", "labels", "decision", "preprocessing")
+    names = [field.name for field in fields(pipeline.Adoption) if field.name != "model"]
     return pipeline.adopt(
         pipeline.Adoption(model, **{name: given[name] for name in names}), runs_dir
     )

@@ -211,6 +211,9 @@ def adopting(function: Callable[..., Any]) -> Callable[..., Any]:
             type=file,
             help="JSON: steps, or steps by input; the samples are raw.",
         ),
+        click.option(
+            "--postprocessing", type=file, help="JSON: steps of the first output, on the device."
+        ),
     ]
     return _apply(options, function)
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -209,6 +209,19 @@ class Screen:
                 str(len(facts["exports"])),
                 verified,
             )
+        self._results.print(table)
+
+    def table(
+        self,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        styles: Mapping[str, str] | None = None,
+    ) -> None:
+        """Print rows of texts; a cell that is a key of `styles` is shown in that style."""
+        table, known = _table(*columns), styles or {}
+        for row in rows:
+            cells = [(known.get(cell), _escape(cell)) for cell in row]
+            table.add_row(*(f"[{style}]{cell}[/]" if style else cell for style, cell in cells))
         self._results.print(table)
 
     def error(self, error: ToolkitError) -> None:

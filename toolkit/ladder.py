@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from toolkit.artifacts import Check, Export
@@ -10,6 +10,7 @@ from toolkit.data.evidence import Calibration
 from toolkit.errors import CheckError, ToolkitError
 from toolkit.export.request import STATIC
 from toolkit.export.stage import Cell, Exporter
+from toolkit.runs import Run
 
 RUNGS = ("int8", "int8-float", "16x8", "dynamic", "fp16", "fp32")
 """From the smallest and fastest to the most exact."""
@@ -61,11 +62,23 @@ def climb(exporter: Exporter, calibration: Calibration | ToolkitError, judge: Ju
         exporter.run.drop_exports(failed)
         passed = {(rung.framework, rung.target) for rung in rungs if not rung.reason}
         open_cells = [cell for cell in open_cells if cell not in passed]
+    _keep(exporter.run, tried)
     if open_cells:
         last = {(rung.framework, rung.target): rung for rung in tried}
         told = [f"{fw} to {target}: {last[fw, target].reason}" for fw, target in open_cells]
         raise CheckError("no precision is good enough: " + "; ".join(told))
     return tried
+
+
+def _keep(run: Run, tried: list[Rung]) -> None:
+    """Record the rungs in run.json in place of earlier ones of the same models and targets."""
+    climbed = {(rung.framework, rung.target) for rung in tried}
+    others = [
+        row
+        for row in run.facts.get("ladder", [])
+        if (row["framework"], row["target"]) not in climbed
+    ]
+    run.update(ladder=[*others, *(asdict(rung) for rung in tried)])
 
 
 def _try(

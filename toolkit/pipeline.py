@@ -7,14 +7,16 @@ elsewhere gets one by `adopt`. `run_all` does them in one go and exports in the 
 trained, which have the framework loaded already.
 """
 
+import contextlib
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolkit import ladder
 from toolkit.artifacts import Check, Export
+from toolkit.bench import table
 from toolkit.bench.measure import BenchQuestion, BenchRow
 from toolkit.bench.stage import bench as bench_stage
 from toolkit.bundle.stage import Wanted
@@ -26,8 +28,9 @@ from toolkit.errors import DataError, NotFoundError, ToolkitError, UsageError
 from toolkit.export.request import STATIC, Request
 from toolkit.export.stage import Exporter
 from toolkit.export.stage import export as export_stage
-from toolkit.files import write_bytes
+from toolkit.files import write_bytes, write_json
 from toolkit.hosts import ChildProcesses, Host
+from toolkit.inspection import viewer
 from toolkit.inspection.inspect import inspect_file
 from toolkit.inspection.report import Inspection
 from toolkit.models.adopt import models_of
@@ -36,9 +39,13 @@ from toolkit.models.predict import predict
 from toolkit.models.samples import read_samples
 from toolkit.models.source import ModelSource, read
 from toolkit.recipe import TITLES
-from toolkit.runs import Run
+from toolkit.report.facts import Facts
+from toolkit.report.markdown import as_markdown
+from toolkit.report.stage import report as report_stage
+from toolkit.runs import Run, find_run
 from toolkit.source import RecipeSource
 from toolkit.train import training
+from toolkit.train.events import EventWriter
 from toolkit.train.group import WorkerGroup
 from toolkit.train.prove import Proof
 from toolkit.train.session import Options, Session
@@ -48,6 +55,8 @@ from toolkit.verify.stage import Verifier
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Signer
+
+    from toolkit.serve.repository import Source
 
 __all__ = ["Adoption", "Job", "Limits"]
 
@@ -180,7 +189,9 @@ def best(
 def verify(run: Run, limits: Limits) -> list[Check]:
     """Check every exported file of a run in every runtime that can read it."""
     with ChildProcesses() as children:
-        return _verifier(run, limits, children, children).verify()
+        checks = _verifier(run, limits, children, children).verify()
+    _to_tensorboard(run, checks)
+    return checks
 
 
 def verify_pair(references: tuple[str, str], samples: Path | None, limits: Limits) -> PairResult:
@@ -209,8 +220,17 @@ def inspect(path: Path) -> Inspection:
     return found
 
 
+def show_graph(path: Path) -> None:
+    """Draw a model file's graph in Netron or Model Explorer, until the user ends that.
+
+    Raises:
+        UsageError: neither is installed.
+    """
+    viewer.show(path)
+
+
 def bench(run: Run, threads: int, batch: int, seconds: float) -> list[BenchRow]:
-    """Measure a run's .tflite and .onnx files, one after another.
+    """Measure a run's .tflite and .onnx files, one after another; bench.json keeps the figures.
 
     Raises:
         NotFoundError: nothing was exported yet.
@@ -237,6 +257,9 @@ def bench(run: Run, threads: int, batch: int, seconds: float) -> list[BenchRow]:
             rows += bench_stage(files, question, children, lambda file: run.log(f"bench-{file}"))
     if not rows:
         raise NotFoundError(f"run {run.name} has no exported files; export first: toolkit export")
+    hashes = {Path(export.file).name: export.sha256 for export in run.exports}
+    kept = [row | {"sha256": hashes[row["file"]]} for row in table.to_json(rows)]
+    write_json(run.path / "bench.json", {"run": run.name, "files": kept})
     return rows
 
 
@@ -261,6 +284,72 @@ def bundle(run: Run, wanted: Wanted, signers: Sequence["Signer"], output: Path |
     path = output / name if output.is_dir() else output
     write_bytes(path, content)
     return path
+
+
+def serve_sources(
+    references: Sequence[str], root: Path, scratch: Path, wanted: Wanted
+) -> list["Source"]:
+    """What `toolkit.serve` takes: files and folders as they are, runs as bundles.
+
+    Args:
+        references: '[NAME=]MODEL'; a MODEL is a path, or a run's name. None: the latest run.
+        root: folder of all runs.
+        scratch: where bundles of runs are written.
+        wanted: of runs: framework (None: each as a model of its own) and precisions.
+
+    Raises:
+        NotFoundError: there is no such file or run.
+        CheckError: a run's files have no passing verification.
+    """
+    from toolkit.serve.repository import Source
+
+    found: list[Source] = []
+    for reference in references or ("",):
+        name, _, path = reference.rpartition("=")
+        if path and Path(path).exists() and not (Path(path) / "run.json").is_file():
+            found.append(Source.parse(reference))
+            continue
+        if path and Path(path).suffix in (".edge", ".onnx", ".tflite"):
+            raise NotFoundError(f"there is no file {path}; check the path")
+        found += _bundled(find_run(root, path or None), name, scratch, wanted)
+    return found
+
+
+def _bundled(run: Run, name: str, scratch: Path, wanted: Wanted) -> list["Source"]:
+    from toolkit.serve.repository import Source
+
+    exported = {each.framework for each in run.exports if each.target in ("tflite", "onnx")}
+    chosen: Sequence[str | None] = [wanted.framework] if wanted.framework else sorted(exported)
+    frameworks = chosen or [None]
+    sources = []
+    for framework in frameworks:
+        title = name or run.card.name
+        title += f"-{framework}" if len(frameworks) > 1 else ""
+        _, content = bundle_stage(run, replace(wanted, framework=framework), ())
+        path = scratch / f"{title}.edge"
+        write_bytes(path, content)
+        sources.append(Source(title, path))
+    return sources
+
+
+def report(run: Run, output: Path | None) -> tuple[Facts, Path]:
+    """Write one HTML file that tells all about a run; return what it tells, and its path.
+
+    Args:
+        run: trained or adopted, to its end or not.
+        output: the file, or a folder for it; None is report.html in the run.
+
+    Raises:
+        UsageError: the run is damaged.
+        StorageError: the file cannot be written.
+    """
+    with ChildProcesses() as children:
+        facts, content = report_stage(run, children)
+    if output is None:
+        return facts, run.write("report.html", content)
+    path = output / f"{run.name}.html" if output.is_dir() else output
+    write_bytes(path, content)
+    return facts, path
 
 
 def run_all(job: Job, root: Path, screen: Screen) -> tuple[Run, list[Check]]:
@@ -288,7 +377,19 @@ def run_all(job: Job, root: Path, screen: Screen) -> tuple[Run, list[Check]]:
         screen.exports(run.exports)
         tensorflow = _tensorflow_host(trained.session, children)
         checks = _verifier(run, job.limits, children, tensorflow).verify()
+    _to_tensorboard(run, checks)
     return run, checks
+
+
+def _to_tensorboard(run: Run, checks: Sequence[Check]) -> None:
+    """Let TensorBoard compare the precisions, where it is installed."""
+    folder = run.path / "tensorboard" / "verify"
+    for old in folder.glob("events.out.tfevents.*.toolkit"):
+        old.unlink(missing_ok=True)
+    with contextlib.suppress(ImportError):
+        events = EventWriter(folder)
+        with contextlib.closing(events):
+            events.text("precisions", as_markdown(checks))
 
 
 def _models(run: Run, frameworks: Sequence[str]) -> dict[str, ModelSource]:

@@ -26,6 +26,9 @@ __all__ = ["FRAMEWORKS", "TITLES", "Array", "Recipe"]
 
 Steps = Sequence[Mapping[str, Any]]
 
+Preprocessing = Steps | Mapping[str, Steps]
+"""Steps of the only input, or by input name."""
+
 FRAMEWORKS = ("tf", "torch")
 TITLES = {"tf": "TensorFlow", "torch": "PyTorch"}
 
@@ -48,6 +51,9 @@ class Recipe:
         global_batch: samples of one optimizer step over all workers.
         seed: of initial weights and sample order.
         preprocessing: steps (see `edge.steps`) for the only input, or a mapping by input name.
+            Inputs that are texts begin with `tokenise`; `Split` says how they are kept.
+        postprocessing: steps for the first output on the device, such as softmax; training,
+            golden vectors and verification are about the output before them.
         labels: class names in order, or None.
         probe: a known question and answer.
         decision: 'argmax', 'sign' or 'value'; None takes the one that fits the loss.
@@ -89,7 +95,8 @@ class Recipe:
     epochs: int = 1
     global_batch: int = 32
     seed: int = 0
-    preprocessing: Steps | Mapping[str, Steps] = ()
+    preprocessing: Preprocessing = ()
+    postprocessing: Steps = ()
     labels: tuple[str, ...] | None = None
     probe: Probe | None = None
     decision: str | None = None
@@ -132,10 +139,7 @@ class Recipe:
 
     def steps_for(self, input_name: str) -> list[dict[str, Any]]:
         """Preprocessing steps of one input, as plain data."""
-        steps: Any = self.preprocessing
-        if isinstance(steps, Mapping):
-            steps = steps.get(input_name, ())
-        return [dict(step) for step in steps]
+        return steps_of(self.preprocessing, input_name)
 
     def weights_file(self, framework: str) -> str | None:
         """Path of the weights that `framework` starts from, as the recipe gives it."""
@@ -146,3 +150,11 @@ class Recipe:
         """Patterns of what `framework` does not train."""
         given = self.frozen
         return tuple(given.get(framework, ()) if isinstance(given, Mapping) else given)
+
+
+def steps_of(preprocessing: Preprocessing, input_name: str) -> list[dict[str, Any]]:
+    """The steps of one input, as plain data."""
+    given: Any = preprocessing
+    if isinstance(given, Mapping):
+        given = given.get(input_name, ())
+    return [dict(step) for step in given]

@@ -1,11 +1,13 @@
 """Whether a recipe's fields make sense, field by field, before anything is started."""
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from edge import steps as edge_steps
 from edge.errors import EdgeError
+from edge.manifest import LIMIT
 from toolkit.errors import RecipeError, nearest
 from toolkit.specs import (
     SGD,
@@ -26,6 +28,8 @@ METRICS = ("accuracy", "mse", "mae")
 DECISIONS = ("argmax", "sign", "value")
 PRECISIONS = ("float32", "bfloat16", "float16")
 
+_MAX_STEPS_BYTES = LIMIT - (64 << 10)  # what else a manifest says is small
+
 
 def check(recipe: Any) -> None:
     """Check a `toolkit.Recipe`.
@@ -43,7 +47,7 @@ def check(recipe: Any) -> None:
     _check_values(recipe)
     _check_stopping(recipe)
     _check_weights(recipe)
-    _check_preprocessing(recipe)
+    _check_steps(recipe)
 
 
 def _fail(recipe: Any, name: str, problem: str) -> RecipeError:
@@ -187,10 +191,26 @@ def _check_values(recipe: Any) -> None:
     _require(recipe, "probe", good, "None or Probe, 'expected' finite and 'tolerance' >= 0")
 
 
-def _check_preprocessing(recipe: Any) -> None:
+def _check_steps(recipe: Any) -> None:
     given = recipe.preprocessing
-    for pipeline in given.values() if isinstance(given, Mapping) else [given]:
-        try:
-            edge_steps.check([dict(step) for step in pipeline])
-        except (EdgeError, TypeError, ValueError) as error:
-            raise _fail(recipe, "preprocessing", str(error)) from error
+    pipelines = given.values() if isinstance(given, Mapping) else [given]
+    size = sum(_check_pipeline(recipe, "preprocessing", each) for each in pipelines)
+    size += _check_pipeline(recipe, "postprocessing", recipe.postprocessing)
+    if edge_steps.takes_text(recipe.postprocessing):
+        raise _fail(recipe, "postprocessing", "tokenise takes texts, and outputs are numbers")
+    if size > _MAX_STEPS_BYTES:
+        problem = f"{size} bytes as JSON, over the limit of {_MAX_STEPS_BYTES}: each exported file "
+        raise _fail(recipe, "preprocessing", problem + "carries it; shorten the vocabulary")
+
+
+def _check_pipeline(recipe: Any, name: str, pipeline: Any) -> int:
+    """The bytes of the steps in a manifest."""
+    try:
+        plain = [dict(step) for step in pipeline]
+        edge_steps.check(plain)
+        size = len(json.dumps({name: {"": plain}}, indent=1))
+    except (EdgeError, TypeError, ValueError) as error:
+        raise _fail(recipe, name, str(error)) from error
+    if any(isinstance(step.get("vocabulary"), Mapping) for step in plain):
+        raise _fail(recipe, name, "give the vocabulary's tokens; only a bundle can name a member")
+    return size

@@ -10,7 +10,9 @@
       FW/                  the trained model (.keras, or .safetensors and .pt2) and golden.npz
       exports/             one file a framework, target and precision
       logs/                what workers and converters printed
-      verification.json
+      verification.json    what every file answered, and whether that is good enough
+      bench.json           what every file costs, where `toolkit bench` measured it
+      report.html          all of that for a person, where `toolkit report` wrote it
 
 A model that was trained elsewhere has such a directory too: its status is 'adopted', its files are
 in FW/, and instead of a recipe there is a card in run.json and the given samples in samples.npz.

@@ -4,10 +4,10 @@
 #
 #   deploy/arm/setup.sh [FOLDER]      default .cache/arm in the repository
 #
-#   FOLDER/root/               Debian 12 (arm64), unpacked packages
+#   FOLDER/debian/             Debian 12 (arm64), unpacked packages
 #   FOLDER/packages/NAME/      numpy, ai-edge-litert, onnxruntime: versions of requirements.lock
 #   FOLDER/qemu/               qemu-user 10: Debian 12's own 7.2 crashes in both runtimes
-#   FOLDER/root/usr/bin/python3   runs the lot, as any Python is run: FOLDER/root/usr/bin/python3 x.py
+#   FOLDER/debian/usr/bin/python3   runs the lot, as any Python is run: .../usr/bin/python3 x.py
 #
 # Needs apt, dpkg-deb and pip. apt checks Debian's signatures and hashes, pip the index's hashes.
 # DEBIAN_MIRROR names the mirror where apt's own sources are not Debian's. A second call is for free.
@@ -27,7 +27,7 @@ folder=$(cd "${1:-$repository/.cache/arm}" && pwd)
 
 fail() { printf 'deploy/arm/setup.sh: %s\n' "$@" >&2; exit 1; }
 
-for tool in apt-get dpkg dpkg-deb sha256sum unzip flock "$pip"; do
+for tool in apt-get dpkg dpkg-deb sha256sum flock "$pip"; do
   command -v "$tool" > /dev/null || fail "$tool is missing" "this needs Debian's tools and a Python's pip"
 done
 [ -r "$KEYS" ] || fail "$KEYS is missing" "apt-get install debian-archive-keyring"
@@ -74,11 +74,11 @@ unpack() { # unpack DEBS TARGET
   for deb in "$1"/*.deb; do dpkg-deb --extract "$deb" "$2"; done
 }
 
-make_root() {
+make_debian() {
   fetch "$1/debs" "$RELEASE" arm64 --download-only install "${PACKAGES[@]}"
-  mkdir -p "$1/root"
-  unpack "$1/debs/archives" "$1/root"
-  rm -rf "$1/root/usr/share"/{doc,man,locale,lintian}
+  mkdir -p "$1/debian"
+  unpack "$1/debs/archives" "$1/debian"
+  rm -rf "$1/debian/usr/share"/{doc,man,locale,lintian}
 }
 
 make_qemu() {
@@ -92,40 +92,38 @@ make_packages() {
   local name options=()
   for name in "${PLATFORMS[@]}"; do options+=(--platform "$name"); done
   for name in "${WHEELS[@]}"; do
-    "$pip" download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
-      --python-version 3.11 "${options[@]}" --dest "$1/wheels/$name" "$(pinned "$name")" \
+    "$pip" install --quiet --disable-pip-version-check --no-deps --only-binary=:all: --no-compile \
+      --python-version 3.11 "${options[@]}" --target "$1/packages/$name" "$(pinned "$name")" \
       || fail "pip could not get the aarch64 wheel of $(pinned "$name")"
-    mkdir -p "$1/packages"
-    unzip -q "$1/wheels/$name"/*.whl -d "$1/packages/$name"
   done
 }
 
 # Python takes its own place from the name that it was called by: this file's, so that sys.executable
 # is this file too, and a child process that Python starts is emulated as well.
 make_launcher() {
-  cat > "$1/root/usr/bin/python3" <<'END'
+  cat > "$1/debian/usr/bin/python3" <<'END'
 #!/bin/sh
 here=$(dirname "$(readlink -f "$0")")
-root=${here%/usr/bin}
-exec "$root/../qemu/qemu-aarch64" -cpu cortex-a72 -L "$root" -0 "$here/python3" "$here/python3.11" "$@"
+debian=${here%/usr/bin}
+exec "$debian/../qemu/qemu-aarch64" -cpu cortex-a72 -L "$debian" -0 "$here/python3" "$here/python3.11" "$@"
 END
-  chmod +x "$1/root/usr/bin/python3"
+  chmod +x "$1/debian/usr/bin/python3"
 }
 
 wanted=$(for name in "${WHEELS[@]}"; do pinned "$name"; done; sha256sum < "${BASH_SOURCE[0]}")
 if [ "$(cat "$folder/.ready" 2> /dev/null)" = "$wanted" ]; then
   exit 0
 fi
-rm -rf "$folder"/{.ready,new,root,qemu,packages}
+rm -rf "$folder"/{.ready,new,root,debian,qemu,packages} # root: what debian was called before
 new=$folder/new
 mkdir "$new"
-echo "setting up an aarch64 root in $folder (240 MB on disk); this is done once"
+echo "setting up an aarch64 Debian in $folder (240 MB on disk); this is done once"
 make_qemu "$new"
-make_root "$new"
+make_debian "$new"
 make_packages "$new"
 make_launcher "$new"
-mv "$new"/{root,qemu,packages} "$folder/"
+mv "$new"/{debian,qemu,packages} "$folder/"
 rm -rf "$new"
-"$folder/root/usr/bin/python3" -c 'import platform; assert platform.machine() == "aarch64"' \
+"$folder/debian/usr/bin/python3" -c 'import platform; assert platform.machine() == "aarch64"' \
   || fail "the emulated Python does not start"
 printf '%s\n' "$wanted" > "$folder/.ready"

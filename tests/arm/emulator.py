@@ -25,7 +25,7 @@ SETUP = "deploy/arm/setup.sh"
 class ArmPython:
     """The emulated Python 3.11 and the packages that lie beside it.
 
-    folder  what was given to setup.sh; it holds root/, qemu/ and packages/
+    folder  what was given to setup.sh; it holds debian/, qemu/ and packages/
     """
 
     folder: Path
@@ -41,7 +41,7 @@ class ArmPython:
     @property
     def executable(self) -> Path:
         """What runs a script, as any Python does."""
-        return self.folder / "root/usr/bin/python3"
+        return self.folder / "debian/usr/bin/python3"
 
     def run(
         self,

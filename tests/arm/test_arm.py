@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,33 +12,13 @@ import numpy as np
 import pytest
 
 from tests.arm.emulator import RUNTIMES, SETUP, ArmPython
-from tests.conftest import ROOT, run_toolkit
+from tests.conftest import ROOT
 
 pytestmark = pytest.mark.arm
 
 LINEAR = ["linear-tf-fp32.tflite", "linear-torch-fp32.tflite"] + [
     f"linear-{framework}-fp32-opset18.onnx" for framework in ("tf", "torch")
 ]
-
-
-@pytest.fixture(scope="session")
-def arm():
-    try:
-        return ArmPython.find()
-    except FileNotFoundError as error:
-        pytest.fail(str(error))
-
-
-@pytest.fixture(scope="session")
-def int8_files(digits_run, tmp_path_factory):
-    """The int8 files of the digits recipe, one or more of each runtime."""
-    run = tmp_path_factory.mktemp("int8") / digits_run.name
-    shutil.copytree(digits_run, run)
-    done = run_toolkit("export", "--run", run, "--precision", "int8", "--json")
-    assert done.code == 0, done.err
-    files = sorted(path for path in (run / "exports").iterdir() if "-int8" in path.name)
-    assert {path.suffix for path in files} == set(RUNTIMES)
-    return files
 
 
 def here(model: Path, *arguments: str | Path):
@@ -91,11 +70,13 @@ def test_linear_answers_eight_as_here(arm, linear_run, name):
     np.testing.assert_allclose(outputs(done.json), outputs(expected), rtol=0, atol=1e-6)
 
 
-def test_digits_int8_decides_as_here(arm, int8_files, tmp_path):
+def test_digits_int8_decides_as_here(arm, int8_run, tmp_path):
     """Integers are rounded by other instructions there, so a step of the output may differ."""
     images = tmp_path / "images.npy"
     np.save(images, np.random.default_rng(0).integers(0, 17, (8, 64)).astype(np.float32))
-    for model in int8_files:
+    files = sorted(path for path in (int8_run / "exports").iterdir() if "-int8" in path.name)
+    assert {path.suffix for path in files} == set(RUNTIMES)
+    for model in files:
         done, expected = arm.infer(model, "--input", images), here(model, "--input", images)
         assert done.code == 0, done.err
         step = np.diff(np.unique(outputs(expected))).min() * 1.01

@@ -15,6 +15,7 @@ from edge.manifest import Manifest
 from edge.tensor import Tensor
 from edge.trust import TrustedKey, TrustStore
 from toolkit.bundle.build import Attachment, BundleParts, ModelPart, build
+from toolkit.bundle.vocabularies import moved
 
 
 def signer(seed):
@@ -76,6 +77,29 @@ def parts(**changes):
         ),
     )
     return replace(made, **changes)
+
+
+def text_model(target, vocabulary):
+    """A part that takes texts."""
+    step = {"step": "tokenise", "vocabulary": vocabulary, "length": 8, "unknown": 1, "padding": 0}
+    plain = model(target)
+    manifest = replace(
+        plain.manifest,
+        inputs=(Tensor("value", (None, 8), "int32"),),
+        preprocessing={"value": [step]},
+    )
+    return replace(plain, manifest=manifest)
+
+
+def text_parts():
+    """The parts of tests/bundle/data/v2.edge: two models of one vocabulary."""
+    words = ["", "[UNK]", *(f"word{index}" for index in range(600))]
+    models, vocabularies = moved([text_model("tflite", words), text_model("onnx", words)])
+    golden = {
+        "inputs.value": np.array(["word0 word1", "no such thing", ""]),
+        "outputs.twice": np.array([[2], [4], [-6]], np.float32),
+    }
+    return parts(models=models, golden=golden, attachments=vocabularies)
 
 
 @pytest.fixture(scope="session")

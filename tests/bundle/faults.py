@@ -121,9 +121,15 @@ def header_lengths(data):
         for length in lengths:
             put = struct.pack("<I", length)
             yield f"{length} at {offset}", data[:offset] + put + data[offset + 4 :], words
-    for number in (0, 2, 256, 1 << 24, (1 << 32) - 1):
+    put = data[:8] + struct.pack("<I", 2) + data[12:]
+    yield "format 2 over 1", put, "the header states format 2, the manifest 1"
+    for number in (0, 3, 256, 1 << 24, (1 << 32) - 1):
         put = data[:8] + struct.pack("<I", number) + data[12:]
-        yield f"format {number}", put, f"format {number}; this edge reads format 1\nupdate edge"
+        yield (
+            f"format {number}",
+            put,
+            f"format {number}; this edge reads formats 1 to 2\nupdate edge",
+        )
 
 
 def other_files(data):

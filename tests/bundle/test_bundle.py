@@ -16,11 +16,11 @@ import pytest
 from edge.bundle import Bundle
 from edge.bundle_format import BundleError, Header, TrustError, read_header, write_header
 from edge.bundle_manifest import BundleManifest, Tolerance
-from tests.bundle.conftest import model, parts, signer
+from tests.bundle.conftest import model, parts, signer, text_parts
 from toolkit.bundle.build import Attachment, build
 from toolkit.bundle.keys import key_id
 
-V1 = Path(__file__).parent / "data" / "v1.edge"
+V1, V2 = (Path(__file__).parent / "data" / name for name in ("v1.edge", "v2.edge"))
 
 
 def test_everything_comes_out(bundle, store, opened):
@@ -161,6 +161,7 @@ def test_opening_again_and_again_leaves_nothing_open(store):
         ({"lineage": {"x": float("nan")}}, "manifest: not JSON"),
         ({"lineage": {"x": "y" * (1 << 20)}}, "over the limit of 1048576"),
         ({"golden": {"x": np.array([None])}}, "dtype object"),
+        ({"golden": {"x": np.array([b"a"])}}, r"dtype \|S1"),
     ],
 )
 def test_parts_that_do_not_make_a_bundle(changes, words):
@@ -186,6 +187,48 @@ def test_golden_arrays_of_every_kind(dtype, opened):
     for name, array in arrays.items():
         assert golden[name].dtype == array.dtype.newbyteorder("<")
         np.testing.assert_array_equal(golden[name], array)
+
+
+def test_golden_texts(opened):
+    texts = np.array(["", "ä cat", "𝄞 sat", "\n"])
+    golden = opened(build(parts(golden={"x": texts, "y": texts[:0]})), allow_unsigned=True).golden()
+    assert golden["x"].tolist() == texts.tolist()
+    assert golden["y"].shape == (0,)
+    assert not golden["x"].flags.owndata
+
+
+def test_the_second_format_is_still_read_and_still_written(store):
+    """Vocabularies and golden texts: what format 1 cannot say."""
+    read = Bundle.open(V2, store)
+    assert read_header(V2.read_bytes()[:32]).format == read.manifest.value["format"] == 2
+    assert bytes(read.member("vocabulary.txt")).startswith(b"\n[UNK]\nword0\n")
+    assert read.golden()["inputs.value"].tolist() == ["word0 word1", "no such thing", ""]
+    assert build(text_parts(), [signer(1)]) == V2.read_bytes()
+
+
+def test_format_one_has_no_vocabularies():
+    value = json.loads(json.dumps(dict(_opened_manifest())))
+    value["format"] = 1
+    with pytest.raises(BundleError, match=r"members\.vocabulary\.txt\.kind: format 1 has no voc"):
+        BundleManifest.from_value(value)
+    for number in (0, 3, True, 1.0, "1", None):
+        with pytest.raises(BundleError, match="format: expected 1 to 2"):
+            BundleManifest.from_value({**value, "format": number})
+
+
+def test_a_vocabulary_that_is_named_must_be_there():
+    value = json.loads(json.dumps(dict(_opened_manifest())))
+    (step,) = value["models"][0]["manifest"]["preprocessing"]["value"]
+    for name in ("other.txt", "edge.pyz"):
+        step["vocabulary"] = {"member": name}
+        with pytest.raises(
+            BundleError, match=rf"preprocessing\.value: there is no vocabulary {name}"
+        ):
+            BundleManifest.from_value(value)
+
+
+def _opened_manifest():
+    return Bundle.open(V2, allow_unsigned=True).manifest.value
 
 
 def test_not_a_file(tmp_path, store):

@@ -41,14 +41,12 @@ def places(value, path=()):
         yield from places(child, (*path, key))
 
 
-PLACES = [path for path in places(MANIFEST) if path]
-
-
 @st.composite
-def manifests(draw):
-    """A good manifest in which some values were replaced, removed or added."""
-    value = copy.deepcopy(MANIFEST)
-    for path in draw(st.lists(st.sampled_from(PLACES), min_size=1, max_size=3)):
+def mutated(draw, good):
+    """A JSON value in which some values were replaced, removed or added."""
+    value = copy.deepcopy(good)
+    inside = [path for path in places(good) if path]
+    for path in draw(st.lists(st.sampled_from(inside), min_size=1, max_size=3)):
         try:
             holder = value
             for key in path[:-1]:
@@ -65,6 +63,11 @@ def manifests(draw):
         except (KeyError, IndexError, TypeError):
             continue  # an earlier change took this place away
     return value
+
+
+def manifests():
+    """Manifests of bundles that are good but for a few values."""
+    return mutated(MANIFEST)
 
 
 @st.composite

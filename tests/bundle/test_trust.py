@@ -133,6 +133,21 @@ def test_a_store_that_is_no_json_or_holds_a_key_twice(tmp_path):
         TrustStore.read(tmp_path / "none.json")
 
 
+def test_deep_nesting_in_a_store_or_in_signatures_is_an_error(store):
+    value = json.loads(store.to_json())
+    value["keys"][0]["state"] = "DEEP"
+    for depth in (200, 900):
+        deep = "[" * depth + "]" * depth
+        with pytest.raises(TrustError, match="nested more than") as raised:
+            TrustStore.from_json(json.dumps(value).replace('"DEEP"', deep))
+        with pytest.raises(TrustError, match="nested more than"):
+            read_signatures(b'{"signatures":' + deep.encode() + b"}")
+    value["keys"][0]["state"] = "x" * 100_000
+    with pytest.raises(TrustError, match="state 'xxx") as raised:
+        TrustStore.from_json(json.dumps(value))
+    assert len(str(raised.value)) < 1000
+
+
 def test_endorsements_must_hold():
     new = trusted(5)
     keyid, good = sign(signer(1), b"edge-key-v1\0" + new.public)

@@ -100,7 +100,7 @@ def make_bundle(tmp_path, describe):
     from edge.bundle_manifest import Tolerance
     from edge.trust import TrustedKey, TrustStore
     from toolkit.bundle.build import BundleParts, ModelPart, build
-    from toolkit.bundle.zipapp import edge_zipapp
+    from toolkit.zipapp import edge_zipapp
 
     signer = CryptoSigner(Ed25519PrivateKey.from_private_bytes(bytes([1]) * 32))
     public = bytes.fromhex(signer.public_key.keyval["public"])
@@ -123,6 +123,29 @@ def make_bundle(tmp_path, describe):
         path = tmp_path / "double-1.edge"
         path.write_bytes(build(BundleParts(**{**parts, **changes}), [signer]))
         return path
+
+    return make
+
+
+@pytest.fixture
+def make_both(make_bundle, describe, onnx):
+    """Make a bundle with y = 2x in both formats, the ONNX one first: make_both(changed, **changes).
+
+    changed: from the bytes of a model file to what the bundle holds instead.
+    """
+    from edge.bundle_manifest import Tolerance
+    from toolkit.bundle.build import ModelPart
+
+    def make(changed=bytes, **changes):
+        tflite, other = describe(), describe(target="onnx", precision="fp16")
+        content = append_to_tflite(changed((DATA / "double.tflite").read_bytes()), tflite)
+        tolerance = Tolerance(1e-7, 1e-4, 1.0)
+        graph = changed(onnx(manifest=other).read_bytes())
+        models = (
+            ModelPart("double.onnx", graph, other, tolerance),
+            ModelPart("double.tflite", content, tflite, tolerance),
+        )
+        return make_bundle(models=models, **changes)
 
     return make
 

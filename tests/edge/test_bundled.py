@@ -32,20 +32,8 @@ def edge(*arguments, **environment):
 
 
 @pytest.fixture
-def both(make_bundle, describe, onnx):
-    """A bundle with the model in both formats, the ONNX one first."""
-    from edge.bundle_manifest import Tolerance
-    from edge.manifest import append_to_tflite
-
-    content = (ROOT / "tests/edge/data/double.tflite").read_bytes()
-    tflite, onnx_file = describe(), describe(target="onnx", precision="fp16")
-    tolerance = Tolerance(1e-7, 1e-4, 1.0)
-    return make_bundle(
-        models=(
-            ModelPart("double.onnx", onnx(manifest=onnx_file).read_bytes(), onnx_file, tolerance),
-            ModelPart("double.tflite", append_to_tflite(content, tflite), tflite, tolerance),
-        )
-    )
+def both(make_both):
+    return make_both()
 
 
 def test_run_from_a_bundle(make_bundle):

@@ -235,8 +235,68 @@ def test_a_huge_manifest_is_refused(describe, tmp_path, monkeypatch):
         Manifest.from_json(" " * (manifests.LIMIT + 1))
 
 
+def test_what_no_one_would_read_is_not_written(describe):
+    step = {"step": "tokenise", "length": 1, "unknown": 0, "padding": 0}
+
+    def of(count):
+        words = [f"слово{index}" for index in range(count)]
+        return describe(preprocessing={"value": [{**step, "vocabulary": words}]})
+
+    many = of(10_000)
+    assert read_from_tflite(append_to_tflite(FLATBUFFER, many)) == many
+    with pytest.raises(
+        ModelError, match=r"over the limit of 1048576\n.*the vocabulary of a tokenise"
+    ):
+        append_to_tflite(FLATBUFFER, of(30_000))
+
+
 def two(*names, shapes=((None, 1), (None, 2))):
     return [Tensor(name, shape, "float32") for name, shape in zip(names, shapes, strict=True)]
+
+
+def test_damage_in_the_place_of_the_archive_is_an_error_like_any_other(describe):
+    """zipfile raises a ValueError of its own for a file that begins before its own beginning."""
+    data = bytearray(append_to_tflite(FLATBUFFER, describe()))
+    data[-6:-2] = (0xFFFFFF).to_bytes(4, "little")
+    with pytest.raises(ModelError, match=r"damaged .*; copy the file again"):
+        read_from_tflite(bytes(data))
+
+
+def test_a_manifest_compressed_by_what_allocates_at_will_is_refused(describe, tmp_path):
+    path = tmp_path / "lzma.tflite"
+    path.write_bytes(FLATBUFFER)
+    for method, words in ((zipfile.ZIP_LZMA, "compressed by method 14"), (8, "")):
+        with zipfile.ZipFile(path, "w", method) as archive:
+            archive.writestr("manifest.json", describe().to_json())
+        if words:
+            with pytest.raises(ModelError, match=words):
+                read_from_tflite(path.read_bytes())
+    assert read_from_tflite(path.read_bytes()) == describe()
+
+
+@pytest.mark.parametrize("depth", [99, 300, 900])
+@pytest.mark.parametrize("place", ["extra", "inputs"])
+def test_deep_nesting_is_an_error_and_not_a_question_of_the_stack(describe, place, depth):
+    text = describe(extra={"x_deep": "DEEP"}).to_json()
+    deep = '{"a":' * depth + "0" + "}" * depth
+    text = text.replace('"float32"' if place == "inputs" else '"DEEP"', deep)
+    with pytest.raises(ModelError) as raised:
+        Manifest.from_json(text).to_json()
+    assert len(str(raised.value)) < 1000
+    nested = {}
+    for _ in range(depth):
+        nested = {"a": nested}
+    with pytest.raises(ModelError, match="nested more than 98 times"):
+        describe(extra={"x_deep": nested})
+
+
+@pytest.mark.parametrize("name", ["decision", "labels", "framework", "preprocessing"])
+def test_a_message_does_not_repeat_all_of_what_is_wrong(describe, name):
+    value = json.loads(describe().to_json())
+    value[name] = [1, "x" * 100_000]
+    with pytest.raises(ModelError, match=name) as raised:
+        Manifest.from_json(json.dumps(value))
+    assert len(str(raised.value)) < 1000
 
 
 def test_align():

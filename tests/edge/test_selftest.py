@@ -77,7 +77,7 @@ def test_it_passes(make_bundle):
 
 @pytest.mark.parametrize("name", ["double-1.edge", "edge.pyz"])
 def test_from_the_zipapp(make_bundle, tmp_path, name):
-    from toolkit.bundle.zipapp import edge_zipapp
+    from toolkit.zipapp import edge_zipapp
 
     bundle = make_bundle()
     (tmp_path / "edge.pyz").write_bytes(edge_zipapp())

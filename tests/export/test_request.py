@@ -19,6 +19,10 @@ def test_targets_that_no_model_has_are_refused_and_others_left_out():
         both.check(["torch"])
     with pytest.raises(UsageError, match="'onnx' is made from a TensorFlow or PyTorch or onnx"):
         Request(targets=("onnx",)).check(["tflite"])
+    with pytest.raises(UsageError, match="'torchserve' is made from a PyTorch model only"):
+        Request(targets=("torchserve",)).check(["tf"])
+    with pytest.raises(UsageError, match="'torchserve' has no precision int8; it has fp32"):
+        Request(targets=("torchserve",), precisions=("int8",)).check(["torch"])
 
 
 def test_precisions_that_a_target_lacks_are_left_out_or_refused():
@@ -40,3 +44,4 @@ def test_a_name_says_what_changes_the_content():
     assert request.file_name("m", "tf", "tflite", "fp32") == "m-tf-fp32-b4-nchw.tflite"
     assert Request().file_name("m", "torch", "onnx", "fp32") == "m-torch-fp32-opset18.onnx"
     assert Request().file_name("m", "tf", "savedmodel", "fp32") == "m-tf-fp32-savedmodel"
+    assert request.file_name("m", "torch", "torchserve", "fp32") == "m-torch-fp32-b4-nchw.mar"

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from toolkit.artifacts import Golden
+from toolkit.card import Card
 from toolkit.data.evidence import Calibration
 from toolkit.errors import ConversionError, NotFoundError, ToolkitError
 from toolkit.export.job import ExportJob, convert
@@ -125,6 +126,40 @@ def test_a_job_says_all_that_a_converter_needs(run):
     assert shapes == {"b": ((3, 3), "float32"), "a": ((3, 2, 2), "uint8")}
 
 
+def test_postprocessing_goes_into_the_manifest(tmp_path):
+    run = described(tmp_path, 'postprocessing=({"step": "softmax"},), output_name="y"')
+    host = Converter()
+    export(run, ["onnx"], ["torch"], lambda _: host)
+    assert host.jobs[0].manifest.postprocessing == [{"step": "softmax"}]
+
+
+def test_postprocessing_that_the_outputs_do_not_fit_is_refused(tmp_path):
+    run = described(tmp_path, 'postprocessing=({"step": "top_k", "k": 3},), output_name="y"')
+    words = r"run .*: postprocessing: step 0 \(top_k\): .*k is 3"
+    with pytest.raises(ConversionError, match=words):
+        export(run, ["onnx"], ["torch"], lambda _: Converter())
+
+
+def test_a_manifest_that_no_one_would_read_is_refused(tmp_path):
+    run = described(tmp_path, 'output_name="y"')
+    value = Card("job", labels=tuple("x" * 20 + str(n) for n in range(40_000))).to_json()
+    run.update(card=value)
+    with pytest.raises(ConversionError, match=r"manifest: .* bytes, over the limit of 1048576"):
+        export(run, ["onnx"], ["torch"], lambda _: Converter())
+
+
+def described(root, fields):
+    """A run like `run`'s, whose recipe has these fields instead of the output's name."""
+    text = RECIPE.replace('output_name="y"', fields)
+    made = Run.create(root, "job", RecipeSource(text, "job.py"), {})
+    inputs = {"b": np.ones((5, 3), np.float32), "a": np.ones((5, 4), np.uint8)}
+    golden = Golden(inputs, {"y": np.ones((5, 2), np.float32)}, np.arange(5) % 2)
+    made.write("torch/golden.npz", golden.to_bytes())
+    made.write("torch/model.safetensors", b"torch weights")
+    made.record_framework("torch", {})
+    return made
+
+
 def test_a_batch_and_a_layout_are_asked_of_the_converter(run):
     inputs = {"image": np.ones((5, 8, 8, 3), np.float32)}
     golden = Golden(inputs, {"y": np.ones((5, 2), np.float32)}, np.arange(5) % 2)
@@ -137,6 +172,19 @@ def test_a_batch_and_a_layout_are_asked_of_the_converter(run):
     assert job.manifest.inputs[0].shape == (4, 3, 8, 8)
     assert job.manifest.preprocessing["image"][-1] == {"step": "transpose", "axes": [2, 0, 1]}
     assert job.manifest.extra["layout"] == "nchw"
+
+
+def test_a_savedmodel_gets_samples_to_warm_up_with_as_it_takes_them(run):
+    inputs = {"image": np.arange(5 * 192, dtype=np.float32).reshape(5, 8, 8, 3)}
+    golden = Golden(inputs, {"y": np.ones((5, 2), np.float32)}, np.arange(5) % 2)
+    run.write("tf/golden.npz", golden.to_bytes())
+    host = Converter()
+    export(run, ["savedmodel", "onnx"], ["tf"], lambda _: host, layout="nchw")
+    job, other = host.jobs
+    assert job.target == "savedmodel"
+    wanted = inputs["image"][:4].transpose(0, 3, 1, 2)
+    np.testing.assert_array_equal(job.samples["image"], wanted)
+    assert not other.samples
 
 
 def test_calibration_samples_are_turned_into_the_files_layout(run):

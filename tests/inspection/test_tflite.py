@@ -56,7 +56,7 @@ def test_the_manifest_and_the_forms():
     manifest = Manifest(
         "double", "tf", "tflite", "fp32", *tensors,
         preprocessing={"x": [{"step": "scale", "factor": 2}]},
-        labels=tuple("abcdefghijkl"), extra={"run": "r1"},
+        labels=tuple("abcdefghijkl"), extra={"run": "r1"}, postprocessing=[{"step": "sigmoid"}],
     )  # fmt: skip
     found = inspect("d", append_to_tflite((DATA / "double.tflite").read_bytes(), manifest))
     assert found.manifest == manifest
@@ -72,6 +72,17 @@ def test_the_manifest_and_the_forms():
     assert '  x         {"step": "scale", "factor": 2}' in lines
     assert "  labels    a, b, c, d, e, f, g, h, i, j and 2 more" in lines
     assert '  run  "r1"' in lines
+    assert '  after     {"step": "sigmoid"}' in lines
+
+
+def test_a_long_vocabulary_is_cut_off():
+    tokens = [f"word{index}" for index in range(10_000)]
+    step = {"step": "tokenise", "vocabulary": tokens, "length": 1, "unknown": 0, "padding": 0}
+    tensors = (Tensor("x", (None, 1), "float32"),), (Tensor("y", (None, 1), "float32"),)
+    manifest = Manifest("d", "tf", "tflite", "fp32", *tensors, preprocessing={"x": [step]})
+    found = inspect("d", append_to_tflite((DATA / "double.tflite").read_bytes(), manifest))
+    (line,) = [line for line in found.lines() if "tokenise" in line]
+    assert '"word9", "... 9990 more"], "length": 1' in line
 
 
 @pytest.mark.parametrize("name", ["double.tflite", "two.tflite", "int8.tflite"])

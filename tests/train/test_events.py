@@ -110,6 +110,21 @@ def test_histograms_and_graph(writer, read):
     assert histogram[3] == buckets(arrays["w"]).tolist()
 
 
+def test_images_and_texts(writer, read):
+    first = writer()
+    images = np.arange(2 * 4 * 5, dtype=np.float32).reshape(2, 4, 5, 1)
+    first.images(30, {"golden/image": images, "golden/vector": np.zeros((2, 9))})
+    first.images(40, {"golden/vector": np.zeros((2, 9))})  # nothing to show
+    first.text("precisions", "| file |\n|---|\n| a |")
+    image, text = read()["found"]
+    assert (image[0], image[1]) == ("golden/image", 30)
+    width, height, *pngs = [bytes.fromhex(value) for value in image[3]]
+    assert (width, height, len(pngs)) == (b"5", b"4", 2)
+    assert all(png.startswith(b"\x89PNG") for png in pngs)
+    assert text[0] == "precisions"
+    assert bytes.fromhex(text[3][0]).startswith(b"| file |")
+
+
 @pytest.mark.parametrize("first_step", [0, 20])
 def test_a_restart_drops_later_steps_and_keeps_what_the_checkpoint_knew(writer, read, first_step):
     before = writer()

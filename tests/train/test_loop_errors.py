@@ -81,6 +81,17 @@ def test_a_metric_that_does_not_fit_is_refused_before_training(
         train(job(data=lambda: data, loss=loss, metrics=(metric,)), adapter=answering(*shape))
 
 
+def test_postprocessing_that_does_not_fit_is_refused_before_training(train, job, answering):
+    data = Data(Split(ONES, CLASSES), Split(ONES, CLASSES))
+    fields = {"data": lambda: data, "loss": "cross_entropy", "metrics": ()}
+    steps = ({"step": "softmax"}, {"step": "top_k", "k": 4})
+    with pytest.raises(
+        RecipeError, match=r"'postprocessing': does not take outputs of shape \(batch, 3\): step 1"
+    ):
+        train(job(**fields, postprocessing=steps), adapter=answering(3))
+    train(job(**fields, postprocessing=steps[:1]), adapter=answering(3))
+
+
 @pytest.mark.parametrize("number", [np.nan, np.inf])
 @pytest.mark.parametrize(
     ("batch", "step", "epoch"),

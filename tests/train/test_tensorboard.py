@@ -40,10 +40,12 @@ class TensorBoard:
     def __init__(self, port):
         self._base = f"http://127.0.0.1:{port}/data/"
 
+    def read(self, path):
+        with urllib.request.urlopen(f"{self._base}{path}", timeout=10) as answer:
+            return answer.read()
+
     def text(self, path, **query):
-        url = f"{self._base}{path}?{urllib.parse.urlencode(query)}"
-        with urllib.request.urlopen(url, timeout=10) as answer:
-            return answer.read().decode()
+        return self.read(f"{path}?{urllib.parse.urlencode(query)}").decode()
 
     def json(self, path, **query):
         return json.loads(self.text(path, **query))
@@ -52,7 +54,7 @@ class TensorBoard:
         """Ask until the answer is as wanted; TensorBoard looks for news once a second."""
         deadline, answer = time.monotonic() + seconds, None
         while time.monotonic() < deadline:
-            with contextlib.suppress(urllib.error.URLError):
+            with contextlib.suppress(urllib.error.URLError, KeyError):
                 answer = ask()
                 if answer == wanted:
                     return
@@ -123,3 +125,21 @@ def test_a_run_is_followed_through_a_restart(tensorboard, folder):
     tensorboard.until([20, 30], lambda: [step for _, step, _ in histograms()])
     assert histograms()[1][2] == buckets(WEIGHTS * 2).tolist()
     second.close()
+
+
+def test_images_and_texts_are_shown(tensorboard, folder):
+    run = "digits-1/tensorboard/verify"
+    writer = EventWriter(folder / run)
+    writer.images(5, {"golden/image": np.random.default_rng(0).random((3, 6, 7, 1))})
+    writer.text("precisions", "| file |\n|---|\n| a.onnx |")
+    writer.close()
+    tensorboard.until(
+        3, lambda: tensorboard.json("plugin/images/tags")[run]["golden/image"]["samples"]
+    )
+    (image,) = tensorboard.json("plugin/images/images", run=run, tag="golden/image", sample=2)
+    assert image["step"] == 5
+    content = tensorboard.read(f"plugin/images/individualImage?{image['query']}")
+    assert content.startswith(b"\x89PNG")
+    assert tensorboard.json("plugin/text/tags")[run] == ["precisions"]
+    (text,) = tensorboard.json("plugin/text/text", run=run, tag="precisions")
+    assert "<td>a.onnx</td>" in text["text"]

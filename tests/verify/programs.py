@@ -1,12 +1,16 @@
-"""SavedModels and programs of torch.export, made and checked in a process of their framework."""
+"""SavedModels and programs of torch.export, made and checked in a process of their framework.
+
+Programs are checked as .pt2 files and in archives for TorchServe.
+"""
 
 import io
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from edge.manifest import Manifest
+from edge.manifest import MEMBER, Manifest
 from edge.tensor import Tensor
 from toolkit.artifacts import Export, Golden
 from toolkit.card import Card
@@ -37,8 +41,8 @@ def keras_answers(folder):
     return _answers(made, "savedmodel")
 
 
-def torch_answers():
-    """Answers of .pt2 files, alike."""
+def torch_answers(target="pt2"):
+    """Answers of .pt2 files, or of archives for TorchServe, alike."""
     import torch
     from torch import nn
 
@@ -61,7 +65,17 @@ def torch_answers():
         torch.export.save(program, buffer)
         return ModelSource("pt2", "torch", {"net.pt2": buffer.getvalue()})
 
-    return _answers(made, "pt2")
+    return _answers(made, target)
+
+
+def _with_other_manifest(content):
+    """An archive for TorchServe whose handler goes by another manifest than its program has."""
+    changed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(changed, "w") as new:
+        for name in old.namelist():
+            text = old.read(name)
+            new.writestr(name, text.replace(b"argmax", b"value") if name == MEMBER else text)
+    return changed.getvalue()
 
 
 def _answers(made, target):
@@ -92,7 +106,9 @@ def _answers(made, target):
         return check(content, export, asked, gate_for("fp32"))
 
     right = files(model)
+    two = {"": _with_other_manifest(right[""])} if target == "torchserve" else right
     return {
+        "two manifests": answer(two),
         "right": answer(right),
         "layout": answer(files(model, batch=4, layout=True)),
         "other weights": answer(files(made(2))),

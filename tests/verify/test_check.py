@@ -180,6 +180,9 @@ TURN = {"step": "transpose", "axes": [0]}
         ({"preprocessing": {"x": [TURN, TURN]}}, {}, "preprocessing"),
         ({}, {"preprocessing": (SCALE,)}, "preprocessing"),
         ({"preprocessing": {"x": [SCALE]}}, {}, "preprocessing"),
+        ({"postprocessing": [SCALE]}, {"postprocessing": (SCALE,)}, ""),
+        ({"postprocessing": [SCALE]}, {}, r"postprocessing differ .* instead of \[\]; export"),
+        ({}, {"postprocessing": (SCALE,)}, "postprocessing differ"),
     ],
 )
 def test_the_manifest_must_say_what_the_model_means(ask, onnx_file, question, said, meant, reason):

@@ -12,10 +12,18 @@ def answers(tmp_path_factory):
     with ChildProcesses(parallel=1) as children:
         tf = children.submit(programs.keras_answers, str(folder), log=folder / "tf.log")
         torch = children.submit(programs.torch_answers, log=folder / "torch.log")
-        return {"savedmodel": tf.result(), "pt2": torch.result()}
+        archives = children.submit(programs.torch_answers, "torchserve", log=folder / "mar.log")
+        return {
+            "savedmodel": tf.result(),
+            "pt2": torch.result(),
+            "torchserve": archives.result(),
+        }
 
 
-@pytest.mark.parametrize(("target", "runtime"), [("savedmodel", "tf."), ("pt2", "torch.export")])
+@pytest.mark.parametrize(
+    ("target", "runtime"),
+    [("savedmodel", "tf."), ("pt2", "torch.export"), ("torchserve", "torch.export")],
+)
 class TestTargets:
     def test_right_files_pass_in_any_layout_and_batch(self, answers, target, runtime):
         for name in ("right", "layout"):
@@ -31,3 +39,8 @@ class TestTargets:
         damaged = answers[target]["damaged"]
         assert damaged.reason
         assert damaged.result is None
+
+
+def test_an_archive_whose_two_manifests_differ_fails(answers):
+    reason = answers["torchserve"]["two manifests"].reason
+    assert reason.startswith("net: manifest.json differs from the one in model.pt2")

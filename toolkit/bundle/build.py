@@ -48,7 +48,7 @@ class ModelPart:
 
 @dataclass(frozen=True)
 class Attachment:
-    """A further file; `kind` is "labels", "license" or "lineage"."""
+    """A further file; `kind` is "labels", "license", "lineage" or "vocabulary"."""
 
     name: str
     kind: str
@@ -70,7 +70,8 @@ class BundleParts:
         verification: which runtimes ran how many samples, and what was found.
         lineage: where it comes from: run, recipe_sha256, data_sha256, calibration_sha256, tools.
         needs: what a device must have.
-        attachments: licence texts, files of lineage, lists of labels for people.
+        attachments: licence texts, files of lineage, lists of labels for people, vocabularies
+            that the models' manifests name.
     """
 
     name: str
@@ -116,7 +117,7 @@ def _header(
     first = bundle_format.PAGE
     while True:  # ends: a later first member never makes the manifest shorter
         manifest = _manifest(parts, contents, first).to_bytes()
-        header = bundle_format.Header(len(manifest), signatures)
+        header = bundle_format.Header(len(manifest), signatures, _format(parts))
         if header.first_member == first:
             return header
         first = header.first_member
@@ -138,7 +139,7 @@ def _contents(parts: BundleParts) -> list[Content]:
 def _manifest(parts: BundleParts, contents: Sequence[Content], first: int) -> BundleManifest:
     described = [json.loads(model.manifest.to_json()) for model in parts.models]
     value = {
-        "format": bundle_format.FORMAT,
+        "format": _format(parts),
         "name": parts.name,
         "version": parts.version,
         "created": parts.created,
@@ -161,6 +162,12 @@ def _manifest(parts: BundleParts, contents: Sequence[Content], first: int) -> Bu
     except (TypeError, ValueError, RecursionError) as error:
         raise bundle_format.BundleError(f"manifest: not JSON: {error}") from error
     return BundleManifest.from_value(plain)
+
+
+def _format(parts: BundleParts) -> int:
+    """The least format that has what the parts need: old devices read what they can."""
+    texts = any(array.dtype.kind == "U" for array in (parts.golden or {}).values())
+    return 2 if texts or any(item.kind == "vocabulary" for item in parts.attachments) else 1
 
 
 def _members(contents: Sequence[Content], first: int) -> Iterator[dict[str, Any]]:

@@ -12,16 +12,19 @@ from typing import TYPE_CHECKING, Any
 from edge.bundle_manifest import Tolerance
 from edge.errors import EdgeError
 from edge.manifest import Manifest
-from toolkit.artifacts import Check, Export, files_hash
+from toolkit.artifacts import Check, Export, Golden, files_hash, fixed_width
 from toolkit.bundle.build import Attachment, BundleParts, ModelPart, build
-from toolkit.bundle.zipapp import edge_zipapp
+from toolkit.bundle.vocabularies import moved
 from toolkit.errors import CheckError, NotFoundError, ToolkitError, UsageError
+from toolkit.recipe import Array
 from toolkit.runs import Run
+from toolkit.zipapp import edge_zipapp
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Signer
 
 _GOLDEN = 64  # samples that travel, at most: a device has no time for hundreds
+_LEAST_GOLDEN, _MAX_TEXT_BYTES = 8, 1 << 20  # of samples that are texts
 _SLACK = 1.5  # other kernels round integers otherwise: by so much the error may grow on a device
 _PREFERRED = ("int8", "int8-float", "dynamic", "fp16", "fp32", "16x8")
 _LEAST_LIMIT = {"fp32": 1e-4, "fp16": 1e-2}
@@ -65,27 +68,35 @@ def bundle(run: Run, wanted: Wanted, signers: Sequence["Signer"]) -> tuple[str, 
             f"{Path(failed.file).name} has no passing verification; run toolkit verify --run "
             f"{run.name}, or give --allow-unverified, which the bundle then says"
         )
-    framework = exports[0].framework
-    golden = run.golden(framework)
-    head = slice(0, _GOLDEN)
-    arrays = {f"inputs.{name}": array[head] for name, array in golden.inputs.items()}
-    arrays |= {f"outputs.{name}": array[head] for name, array in golden.outputs.items()}
+    models, words = moved([_model(run, export, checks) for export in exports])
     parts = BundleParts(
         name=run.card.name,
         version=wanted.version,
         created=_created(run),
-        models=tuple(_model(run, export, checks) for export in exports),
+        models=models,
         runtime=edge_zipapp(),
-        golden=arrays,
+        golden=golden_arrays(run.golden(exports[0].framework)),
         verified=passed,
         verification={"checks": [_told(c) for c in checks if _is_of(c, exports)]},
         lineage=_lineage(run, exports),
-        attachments=_attachments(run, wanted),
+        attachments=(*_attachments(run, wanted), *words),
     )
     try:
         return f"{run.card.name}-{wanted.version}.edge", build(parts, signers)
     except EdgeError as error:
         raise UsageError(f"run {run.name} cannot be bundled: {error}") from error
+
+
+def golden_arrays(golden: Golden) -> dict[str, Array]:
+    """The first golden vectors by member name, as a bundle takes them.
+
+    Fewer where texts are long, since each takes the longest's room there.
+    """
+    head = {name: fixed_width(array[:_GOLDEN]) for name, array in golden.inputs.items()}
+    widest = max(array.itemsize if array.dtype.kind == "U" else 1 for array in head.values())
+    count = max(_LEAST_GOLDEN, min(_GOLDEN, _MAX_TEXT_BYTES // widest))
+    arrays = {f"inputs.{name}": array[:count] for name, array in head.items()}
+    return arrays | {f"outputs.{name}": array[:count] for name, array in golden.outputs.items()}
 
 
 def _chosen(run: Run, wanted: Wanted) -> list[Export]:

@@ -1,19 +1,82 @@
-"""Whether raw arrays can be trained on: numbers, class numbers, weights.
+"""Whether raw arrays can be trained on: numbers, texts, class numbers, weights.
 
 The same checks and words for arrays in memory and for batches of a stream. `first` is the number
 of a batch's first sample, so that an error names the sample by its place in the split.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from edge.steps import takes_text
+from toolkit import artifacts
 from toolkit.errors import DataError
 from toolkit.recipe import Array, Recipe
 
+_ENCODE = "encode it first"
+_TOKENISE = (
+    "if these are texts, let the input's preprocessing begin with a 'tokenise' step (docs/steps.md)"
+)
 
-def numbers(where: str, value: Any, first: int = 0) -> Array:
+
+def raw_input(where: str, value: Any, steps: Sequence[Mapping[str, Any]]) -> Array:
+    """`value` as a raw input: texts [n] where the first of its steps tokenises, else numbers.
+
+    Numbers [n] become [n, 1].
+
+    Raises:
+        DataError: it is neither, or not what the steps take.
+    """
+    if takes_text(steps):
+        return texts(where, value)
+    array = numbers(where, value, instead=_TOKENISE)
+    return array[:, None] if array.ndim == 1 else array
+
+
+def texts(where: str, value: Any) -> Array:
+    """`value` as an array [n] of `str` (see `toolkit.artifacts.texts`).
+
+    Taken are a list of `str` and arrays of `<U`, of numpy's StringDType and of objects, [n] or
+    [n, 1]. numpy drops NUL characters at the end of a text and UTF-8 has no half of a surrogate
+    pair: with them a device would get another text than training did.
+
+    Raises:
+        DataError: something else than a text, one of these characters, another shape, or empty.
+    """
+    try:
+        array = np.asarray(value, object)
+    except ValueError as error:
+        raise DataError(f"{where}: is no array: {error}") from error
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1 or len(array) == 0:
+        raise DataError(f"{where}: needs a text a sample, shape [n], not {array.shape}")
+    listed = array.tolist()
+    for index, text in enumerate(listed):
+        if problem := _text_problem(text):
+            raise DataError(f"{where}: sample {index} {problem}")
+    return artifacts.texts(map(str, listed))
+
+
+def _text_problem(text: Any) -> str:
+    if isinstance(text, bytes):
+        return "holds bytes, which are no text yet; decode them"
+    if not isinstance(text, str):
+        return f"is {text!r:.80}, which is no text; tokenise takes texts only"
+    if "\0" in text:
+        return "holds a NUL character, which arrays of texts lose; remove it"
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return f"cannot be written as UTF-8: {error.reason}; replace the character"
+    return ""
+
+
+def numbers(where: str, value: Any, first: int = 0, *, instead: str = _ENCODE) -> Array:
     """`value` as an array [n, ...] of finite numbers; float64 becomes float32.
+
+    `instead` is what to do where there are texts.
 
     Raises:
         DataError: ragged, empty, no numbers, or not finite in float32.
@@ -23,7 +86,8 @@ def numbers(where: str, value: Any, first: int = 0) -> Array:
     except ValueError as error:  # such as rows of different lengths
         raise DataError(f"{where}: is no array: {error}") from error
     if array.dtype.kind not in "fiub":
-        raise DataError(f"{where}: needs numbers, not {array.dtype}; encode it first")
+        advice = instead if array.dtype.kind in "UTO" else _ENCODE
+        raise DataError(f"{where}: needs numbers, not {array.dtype}; {advice}")
     if array.ndim == 0 or len(array) == 0:
         raise DataError(f"{where}: has no samples")
     if array.dtype == np.float64:

@@ -4,12 +4,12 @@ A trained run has them from its recipe, a model from elsewhere from the file tha
 """
 
 import hashlib
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from toolkit.artifacts import from_npz, to_npz
 from toolkit.card import Card
 from toolkit.data.load import Unread, load
 from toolkit.data.probe import preprocess
@@ -139,9 +139,7 @@ def to_bytes(inputs: Mapping[str, Array], targets: Array | None) -> bytes:
     arrays = {f"input.{name}": array for name, array in inputs.items()}
     if targets is not None:
         arrays["targets"] = targets
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
-    return buffer.getvalue()
+    return to_npz(arrays)
 
 
 def _given(run: Run) -> Evidence:
@@ -149,8 +147,7 @@ def _given(run: Run) -> Evidence:
     if not (run.path / SAMPLES_FILE).is_file():
         return Evidence(None, None)
     try:
-        with np.load(io.BytesIO(run.read(SAMPLES_FILE)), allow_pickle=False) as arrays:
-            content = {name: arrays[name] for name in arrays.files}
+        content = from_npz(run.read(SAMPLES_FILE))
     except Exception as error:
         raise UsageError(f"{run.path / SAMPLES_FILE} is damaged: {error}; adopt again") from error
     targets = content.pop("targets", None)

@@ -1,14 +1,36 @@
-"""What decides which samples a stream gives: recipe, code beside it, and the files it reads."""
+"""Hashes of samples, and of what decides which samples a stream gives.
+
+That is the recipe, the code beside it, and the files that it reads.
+"""
 
 import hashlib
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from toolkit.errors import DataError
+from toolkit.recipe import Array
 from toolkit.source import RecipeSource
 from toolkit.specs import Stream
+
+
+def hash_of(arrays: Sequence[Array]) -> str:
+    """A hash of content, dtypes and shapes; of texts their UTF-8, however they are kept."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        if array.dtype == object:
+            digest.update(f"texts{array.shape}".encode())
+            for text in array.tolist():
+                content = text.encode()
+                digest.update(len(content).to_bytes(8, "little") + content)
+        else:
+            digest.update(f"{array.dtype.str}{array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
 
 
 def columns(stream: Stream) -> list[str]:

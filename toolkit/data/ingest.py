@@ -22,6 +22,7 @@ from toolkit.specs import Stream
 _BLOCK = 16 * 2**20  # of Ray Data: the memory of a reading task is a few of them
 _OBJECT_STORE_SHARE = 0.25
 # Ray shares processes among tasks and actors of equal environments: this one is of no others
+_TEXTS = "a Stream holds numbers only: tokenise texts in its 'read' function, or give a Split"
 _ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "", "TOOLKIT_READS": "1"}
 
 
@@ -92,7 +93,7 @@ def _write(recipe: Recipe, stream: Stream, folder: Path) -> str:
     try:
         for batch in sources.batches(value, columns):
             ready = {
-                name: checks.numbers(f"column {name!r}", batch[name], writer.count)
+                name: checks.numbers(f"column {name!r}", batch[name], writer.count, instead=_TEXTS)
                 for name in columns
             }
             _check_batch(recipe, stream, ready)

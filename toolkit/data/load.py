@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from toolkit.data import cache, checks, ingest
+from edge.steps import takes_text
+from toolkit.data import cache, checks, identity, ingest
 from toolkit.data.copies import Place
 from toolkit.data.probe import preprocess, probe_inputs
 from toolkit.data.records import Records
@@ -34,7 +33,7 @@ class Dataset:
     Attributes:
         train: preprocessed training samples.
         validation: preprocessed validation samples.
-        raw: validation inputs by name, before preprocessing.
+        raw: validation inputs by name, before preprocessing; texts as `str` objects.
         probe: the probe's preprocessed inputs by name, each [1, ...], or None.
         sha256: of all samples, so that a later run can tell whether data changed.
         places: records that workers need on their machines; see `toolkit.data.copies.prepare`.
@@ -144,9 +143,11 @@ def _in_memory(recipe: Recipe, name: str, where: str, split: Split) -> _Part:
     inputs = split.inputs
     named = inputs if isinstance(inputs, Mapping) else {recipe.input_name: inputs}
     _check_names(recipe, where, named)
-    raw = {key: checks.numbers(f"{where}, input {key!r}", value) for key, value in named.items()}
+    raw = {
+        key: checks.raw_input(f"{where}, input {key!r}", value, recipe.steps_for(key))
+        for key, value in named.items()
+    }
     targets = checks.numbers(f"{where}, targets", split.targets)
-    raw = {key: array[:, None] if array.ndim == 1 else array for key, array in raw.items()}
     for key, array in raw.items():
         if len(array) != len(targets):
             raise DataError(
@@ -158,7 +159,7 @@ def _in_memory(recipe: Recipe, name: str, where: str, split: Split) -> _Part:
     if samples.weights is not None:
         checks.some_weight(f"{where}, weights", samples.weights.max())
     arrays = [*raw.values(), samples.targets, *([] if weights is None else [weights])]
-    return _Part(samples, raw, _hash(arrays))
+    return _Part(samples, raw, identity.hash_of(arrays))
 
 
 def _weights(where: str, given: Any, count: int) -> Array:
@@ -174,6 +175,12 @@ def _check_stream(recipe: Recipe, where: str, stream: Stream) -> None:
         raise DataError(f"{where}: Stream.read must be a function, not {stream.read!r:.80}")
     inputs = _columns(recipe, stream)
     _check_names(recipe, where, inputs)
+    for name in inputs:
+        if takes_text(recipe.steps_for(name)):
+            raise DataError(
+                f"{where}, input {name!r}: a Stream holds numbers only; give the texts as a Split, "
+                "or tokenise them in 'read', without a 'tokenise' step"
+            )
     names = [*inputs.values(), stream.target, *([] if stream.weight is None else [stream.weight])]
     for name in names:
         if not isinstance(name, str):
@@ -245,11 +252,3 @@ def _same_form(train: SampleStore, validation: SampleStore) -> None:
                 f"{where}: a train sample is {array.dtype} of shape {array.shape[1:]}, "
                 f"a validation sample {same.dtype} of shape {same.shape[1:]}"
             )
-
-
-def _hash(arrays: list[Array]) -> str:
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(f"{array.dtype.str}{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()

@@ -33,6 +33,8 @@ def probe_inputs(recipe: Recipe | Card, raw: Mapping[str, Array]) -> dict[str, A
 
 def _probe_input(name: str, value: Any, array: Array) -> Array:
     where = f"the probe's input {name!r}"
+    if array.dtype == object:
+        return checks.texts(where, [value])
     sample = checks.numbers(where, [value])
     given, wanted = sample.shape[1:], array.shape[1:]
     if _without_last_ones(given) != _without_last_ones(wanted):

@@ -26,12 +26,14 @@ class ExportJob:
 
     Attributes:
         model: the model.
-        target: 'tflite', 'onnx', 'savedmodel' (Keras) or 'pt2' (torch).
+        target: 'tflite', 'onnx', 'savedmodel' (Keras), 'pt2' or 'torchserve' (torch).
         manifest: names, shapes and dtypes of the file's inputs and outputs; goes into the file.
         opset: ONNX operator set.
         batch: fixed batch size, or None for any, where the converter can.
         permute: by input, the axes that turn a sample of the model into a sample of the file:
             `file_sample = model_sample.transpose(axes)`. The manifest has the file's shape.
+        samples: a few of the file's inputs by name, each [n, ...], to warm a server up with; empty
+            for none.
     """
 
     model: ModelSource
@@ -40,6 +42,7 @@ class ExportJob:
     opset: int = DEFAULT_OPSET
     batch: int | None = None
     permute: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    samples: Mapping[str, Array] = field(default_factory=dict)
 
     def restored(self, name: str) -> tuple[int, ...] | None:
         """Axes, the batch among them, that turn an input of the file into the model's."""
@@ -143,6 +146,8 @@ def convert(job: ExportJob) -> Conversion:
             from toolkit.export.torch_onnx import convert as converter
         case "torch", "pt2":
             from toolkit.export.torch_program import convert as converter
+        case "torch", "torchserve":
+            from toolkit.export.torch_archive import convert as converter
         case _:
             raise ValueError(f"no converter from {job.model.framework} to {job.target}")
     return converter(job)

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from edge.errors import EdgeError
+from edge import steps
+from edge.errors import EdgeError, InputError
 from edge.manifest import Manifest
 from edge.tensor import Tensor
 from toolkit.data.load import preprocess
@@ -19,6 +20,7 @@ _PACKAGES = {
     ("torch", "tflite"): ("torch", "litert-torch"),
     ("torch", "onnx"): ("torch", "onnxscript"),
     ("torch", "pt2"): ("torch",),
+    ("torch", "torchserve"): ("torch",),
 }
 _TO = {"nchw": (2, 0, 1), "nhwc": (1, 2, 0)}
 """Layout -> axes of a sample that turn the other layout into it."""
@@ -45,9 +47,9 @@ def manifest_of(
     head = {name: array[:1] for name, array in golden.inputs.items()}
     inputs = preprocess(card, head)
     axes = permutation(inputs, request.layout)
-    steps = {name: card.steps_for(name) for name in head}
+    before = {name: card.steps_for(name) for name in head}
     for name, order in axes.items():
-        steps[name].append({"step": "transpose", "axes": list(order)})
+        before[name].append({"step": "transpose", "axes": list(order)})
         inputs[name] = inputs[name].transpose(0, *(axis + 1 for axis in order))
     facts = run.facts
     extra: dict[str, Any] = {
@@ -62,21 +64,34 @@ def manifest_of(
     if target == "onnx" and framework != "onnx":
         extra["opset"] = request.opset
     try:
-        return Manifest(
+        made = Manifest(
             name=card.name,
             framework=framework,
             target=target,
             precision="fp32",
             inputs=_tensors(inputs, batch),
             outputs=_tensors(golden.outputs, batch),
-            preprocessing=steps,
+            preprocessing=before,
             decision=card.decision,
             labels=card.labels,
+            postprocessing=[dict(step) for step in card.postprocessing],
             extra=extra,
         )
+        _check_whole(made, golden.outputs)
+        return made
     except EdgeError as error:
         title = TITLES.get(framework, framework)
         raise ConversionError(f"{title} model of run {run.name}: {error}") from error
+
+
+def _check_whole(manifest: Manifest, outputs: Mapping[str, Array]) -> None:
+    """Raise EdgeError where the manifest is too large to be read, or its steps do not fit."""
+    manifest.to_json()
+    first = outputs[manifest.outputs[0].name]
+    try:
+        steps.apply(manifest.postprocessing, first[:1])
+    except InputError as error:
+        raise InputError(f"postprocessing: {error}") from error
 
 
 def permutation_of(run: Run, framework: str, layout: str) -> dict[str, tuple[int, ...]]:

@@ -11,7 +11,7 @@ from toolkit.recipe import TITLES
 STATIC = ("int8", "int8-float", "16x8")
 """Precisions that need calibration samples."""
 
-FURTHER_TARGETS = ("savedmodel", "pt2", "micro")
+FURTHER_TARGETS = ("savedmodel", "pt2", "torchserve", "micro")
 """Targets that are made where they are asked for by name."""
 
 _SOURCES = {  # target -> frameworks that have it
@@ -20,8 +20,16 @@ _SOURCES = {  # target -> frameworks that have it
     "micro": ("tf", "torch", "tflite"),
     "savedmodel": ("tf",),
     "pt2": ("torch",),
+    "torchserve": ("torch",),
 }
-_SUFFIX = {"tflite": ".tflite", "onnx": ".onnx", "pt2": ".pt2", "savedmodel": "", "micro": ""}
+_SUFFIX = {
+    "tflite": ".tflite",
+    "onnx": ".onnx",
+    "pt2": ".pt2",
+    "torchserve": ".mar",
+    "savedmodel": "",
+    "micro": "",
+}
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from toolkit.recipe import TITLES, Array
 from toolkit.runs import Run
 
 _VERSION = "1"
+_WARM = 4  # golden samples that a server is warmed up with
 
 Cell = tuple[str, str]
 """Framework and target."""
@@ -150,9 +151,17 @@ class Exporter:
             opset=request.opset,
             batch=batch,
             permute=permutation_of(run, framework, request.layout),
+            samples=self._samples(framework) if target == "savedmodel" else {},
         )
         log = run.log(f"export-{framework}-{'micro' if micro else target}")
         return self.host_of(framework).submit(_timed_convert, job, log=log)
+
+    def _samples(self, framework: str) -> dict[str, Array]:
+        """A few golden inputs as the file takes them."""
+        run = self.run
+        head = {name: array[:_WARM] for name, array in run.golden(framework).inputs.items()}
+        axes = permutation_of(run, framework, self.request.layout)
+        return _turned(preprocess(run.card, head), axes)
 
     def _failure(self, cell: Cell, precision: str, error: ToolkitError) -> ToolkitError:
         framework, target = cell

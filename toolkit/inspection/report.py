@@ -129,7 +129,8 @@ class Inspection:
             f"  decides   {found.decision}",
         ]
         for name, steps in found.preprocessing.items():
-            lines += _listed(f"  {name}", (json.dumps(dict(step)) for step in steps))
+            lines += _listed(f"  {name}", map(_step, steps))
+        lines += _listed("  after", map(_step, found.postprocessing))
         if found.labels is not None:
             more = f" and {len(found.labels) - _SHOWN} more" if len(found.labels) > _SHOWN else ""
             lines.append(f"  labels    {', '.join(found.labels[:_SHOWN])}{more}")
@@ -147,6 +148,14 @@ def _listed(title: str, items: Any) -> list[str]:
     """One line an item, the title before the first."""
     texts = list(items)
     return [f"{title if index == 0 else '':<12}{text}" for index, text in enumerate(texts)]
+
+
+def _step(step: Mapping[str, Any]) -> str:
+    """A step as JSON, with a long vocabulary cut off."""
+    tokens = step.get("vocabulary")
+    if isinstance(tokens, list) and len(tokens) > _SHOWN:
+        step = {**step, "vocabulary": [*tokens[:_SHOWN], f"... {len(tokens) - _SHOWN} more"]}
+    return json.dumps(dict(step))
 
 
 def _parenthesis(items: Any) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ class Adoption:
         labels: file with a class name a line, or None.
         decision: 'argmax', 'sign' or 'value', or None for the one that fits.
         preprocessing: JSON file of steps, or None.
+        postprocessing: JSON file of a list of steps, or None.
     """
 
     model: str
@@ -42,6 +44,7 @@ class Adoption:
     labels: Path | None = None
     decision: str | None = None
     preprocessing: Path | None = None
+    postprocessing: Path | None = None
 
     def card(self, manifest: Manifest | None) -> Card:
         """What the model means; a manifest in the file says what the user does not.
@@ -59,12 +62,14 @@ class Adoption:
                 f"{name!r} cannot name files; give letters, digits, '-' and '_' with --name"
             )
         given: Any = manifest.preprocessing if manifest else ()
+        after: Any = manifest.postprocessing if manifest else ()
         return Card(
             name=name,
             preprocessing=_steps(self.preprocessing) if self.preprocessing else given,
             decision=self.decision or fallback,
             labels=labels,
             metrics=("accuracy",) if (self.decision or fallback) != "value" else ("mae",),
+            postprocessing=_listed(self.postprocessing) if self.postprocessing else after,
         )
 
     def carry_out(self, root: Path, children: Host, logs: Path) -> Run:
@@ -85,7 +90,14 @@ class Adoption:
 
     def _given(self, model: ModelSource, card: Card, children: Host, logs: Path) -> Given:
         if self.samples is not None:
-            return read_samples(self.samples, card.input_name)
+            return read_samples(self.samples, card.input_name, card)
+        named = card.preprocessing
+        every = named.values() if isinstance(named, Mapping) else [named]
+        if any(map(steps.takes_text, every)):
+            raise UsageError(
+                f"{self.model} takes texts, which cannot be made up; give some with --samples "
+                "FILE.npz, written with numpy.savez(path, INPUT=texts, targets=array)"
+            )
         if self.signature is not None:
             return make_up(*parse_signature(self.signature))
         if model.kind == "function":
@@ -124,6 +136,13 @@ def _steps(path: Path) -> Any:
         raise UsageError(
             f"{path}: {error}; write a JSON list of steps as in edge/steps.py"
         ) from error
+    return value
+
+
+def _listed(path: Path) -> Any:
+    value = _steps(path)
+    if not isinstance(value, list):
+        raise UsageError(f"{path}: postprocessing is of the first output; write one list of steps")
     return value
 
 

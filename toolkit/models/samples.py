@@ -8,6 +8,7 @@ import numpy as np
 
 from edge.errors import ModelError
 from edge.tensor import Tensor
+from toolkit.card import Card
 from toolkit.data import checks
 from toolkit.errors import DataError, NotFoundError, UsageError
 from toolkit.models.adopt import Given
@@ -19,12 +20,13 @@ _FREE = 8  # entries of a free axis, when samples are made up
 _MADE = 64  # samples that are made up
 
 
-def read_samples(path: Path, input_name: str) -> Given:
+def read_samples(path: Path, input_name: str, card: Card | None = None) -> Given:
     """Read .npz (inputs by name and, if known, `targets`), or .npy of the only input.
 
     Args:
         path: the file.
         input_name: what the only input of a .npy file is called.
+        card: its preprocessing says which inputs are texts; without it none is.
 
     Raises:
         NotFoundError: there is no such file.
@@ -45,15 +47,20 @@ def read_samples(path: Path, input_name: str) -> Given:
             f"{path} is no .npz or .npy file of numbers: {error}; write it with numpy.savez(path, "
             "INPUT=array, targets=array)"
         ) from error
-    arrays = {name: checks.numbers(f"{path}, {name!r}", array) for name, array in named.items()}
-    targets = arrays.pop(_TARGETS, None)
+    steps = {name: card.steps_for(name) if card else [] for name in named}
+    found = named.pop(_TARGETS, None)
+    targets = None if found is None else checks.numbers(f"{path}, {_TARGETS!r}", found)
+    arrays = {
+        name: checks.raw_input(f"{path}, {name!r}", array, steps[name])
+        for name, array in named.items()
+    }
     lengths = {name: len(array) for name, array in arrays.items()}
     if targets is not None:
         lengths[_TARGETS] = len(targets)
     if not arrays or len(set(lengths.values())) > 1:
         told = ", ".join(f"{name} {count}" for name, count in lengths.items()) or "no arrays"
         raise DataError(f"{path}: needs inputs with as many samples each; it has {told}")
-    return Given({n: a[:, None] if a.ndim == 1 else a for n, a in arrays.items()}, targets)
+    return Given(arrays, targets)
 
 
 def parse_signature(text: str) -> tuple[tuple[Tensor, ...], dict[str, int]]:

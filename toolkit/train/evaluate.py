@@ -4,13 +4,14 @@ from collections.abc import Callable
 
 import numpy as np
 
+from edge import steps
 from edge.errors import InputError
 from toolkit.artifacts import Golden
 from toolkit.data.load import Dataset, Samples, SampleStore
 from toolkit.data.metrics import scores
 from toolkit.data.plan import shard_bounds
 from toolkit.errors import RecipeError, ToolkitError
-from toolkit.recipe import Recipe
+from toolkit.recipe import Array, Recipe
 from toolkit.train.adapter import Adapter
 
 _BATCH = 256
@@ -71,10 +72,11 @@ def golden(adapter: Adapter, dataset: Dataset) -> Golden:
 
 
 def check_shapes(adapter: Adapter, dataset: Dataset) -> None:
-    """Refuse outputs that do not fit the targets, before anything is trained.
+    """Refuse outputs that do not fit targets or postprocessing, before anything is trained.
 
     Raises:
-        RecipeError: the loss would broadcast them or miss a class, or a metric cannot score them.
+        RecipeError: the loss would broadcast them or miss a class, a metric cannot score them, or
+            a step does not take them.
     """
     recipe, few = adapter.recipe, head(dataset.train)
     outputs = adapter.predict(few.inputs)
@@ -88,6 +90,17 @@ def check_shapes(adapter: Adapter, dataset: Dataset) -> None:
                 f"recipe {recipe.name!r}, field 'metrics': {metric!r} cannot score outputs of "
                 f"shape {_shape(outputs.shape)} with these targets: {error}"
             ) from error
+    _check_postprocessing(recipe, np.zeros_like(outputs))
+
+
+def _check_postprocessing(recipe: Recipe, outputs: Array) -> None:
+    try:
+        steps.apply([dict(step) for step in recipe.postprocessing], outputs)
+    except InputError as error:
+        raise RecipeError(
+            f"recipe {recipe.name!r}, field 'postprocessing': does not take outputs of shape "
+            f"{_shape(outputs.shape)}: {error}"
+        ) from error
 
 
 def _check_loss(recipe: Recipe, got: tuple[int, ...], dataset: Dataset, few: Samples) -> None:

@@ -4,18 +4,20 @@ What is worth showing is decided by the training loop; here it only gets its for
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from toolkit.data.pictures import images_of, png
 from toolkit.files import make_directory, storage_errors
 from toolkit.recipe import Array
 from toolkit.train.reports import Row
 
 _NOT_SHOWN = {"step", "time"}
 _BUCKETS = 30
+_IMAGES = 8  # golden samples that are shown
 
 
 class EventWriter:
@@ -78,6 +80,28 @@ class EventWriter:
         """Add the model's graph, a serialised TensorFlow `GraphDef`."""
         self._write(self._event(wall_time=time.time(), graph_def=content))
 
+    def images(self, step: int, arrays: Mapping[str, Array]) -> None:
+        """Add the first samples [n, ...] of each array that holds images; others are left out."""
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        values = []
+        for name, array in arrays.items():
+            if (found := images_of(array)) is not None:
+                content = [str(side).encode() for side in found.shape[2:0:-1]]
+                content += [png(image) for image in found[:_IMAGES]]
+                values.append(_strings(name, "images", content))
+        if values:
+            self._write(
+                self._event(wall_time=time.time(), step=step, summary=Summary(value=values))
+            )
+
+    def text(self, name: str, markdown: str) -> None:
+        """Add a text, shown as Markdown."""
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        summary = Summary(value=[_strings(name, "text", [markdown.encode()])])
+        self._write(self._event(wall_time=time.time(), step=0, summary=summary))
+
     def close(self) -> None:
         """Close the file."""
         with storage_errors(self._path):
@@ -95,6 +119,19 @@ def _next_path(folder: Path) -> Path:
     numbers = [path.name.split(".")[3] for path in folder.glob("events.out.tfevents.*.toolkit")]
     last = max((int(number) for number in numbers if number.isdigit()), default=0)
     return folder / f"events.out.tfevents.{max(int(time.time()), last + 1)}.toolkit"
+
+
+def _strings(name: str, plugin: str, content: Sequence[bytes]) -> Any:
+    """A value of the plug-ins that take strings: 'text', and 'images' as width, height, PNGs."""
+    from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
+    from tensorboard.compat.proto.tensor_pb2 import TensorProto
+    from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
+    from tensorboard.compat.proto.types_pb2 import DT_STRING
+
+    shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=len(content))])
+    tensor = TensorProto(dtype=DT_STRING, tensor_shape=shape, string_val=content)
+    data = SummaryMetadata.PluginData(plugin_name=plugin)
+    return Summary.Value(tag=name, metadata=SummaryMetadata(plugin_data=data), tensor=tensor)
 
 
 def _histograms(arrays: Mapping[str, Array]) -> Iterator[Any]:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from toolkit.artifacts import Golden
 from toolkit.errors import CheckError
 from toolkit.recipe import TITLES
 from toolkit.runs import Run
@@ -54,6 +55,10 @@ class Record:
         for name, content in trained.files.items():
             self._run.write(f"{self._framework}/{name}", content)
         self._run.write(f"{self._framework}/golden.npz", trained.golden)
+        if self._events is not None:
+            inputs = Golden.from_bytes(trained.golden).inputs
+            named = {f"golden/{name}": array for name, array in inputs.items()}
+            self._events.images(int(trained.metrics.get("step", 0)), named)
         all_facts = dict(facts) | dict(trained.facts) | trained.metrics
         self._run.record_framework(self._framework, all_facts)
 

@@ -265,7 +265,17 @@ def _facts(recipe: Recipe, dataset: Dataset) -> dict[str, object]:
             "records": {name: str(folder) for name, folder in dataset.records.items()},
         },
         "versions": {"python": platform.python_version()} | versions,
+        "machine": {"system": platform.platform(), "cpu": _cpu(), "cpus": cluster.local_cpus()},
     }
+
+
+def _cpu() -> str:
+    """The processor's name, or '' where the system does not tell it."""
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+        return next(iter(names), platform.machine())
+    return platform.machine()
 
 
 def _version(package: str) -> str | None:

@@ -134,20 +134,26 @@ def _axes(
     manifest: Manifest | None, question: Question, *, foreign: bool
 ) -> tuple[dict[str, list[int]], str]:
     """Axes by input that bring samples into the file's layout, and why the manifest is wrong."""
-    card = question.card
+    card, after = question.card, question.card.postprocessing
     if manifest is None:
         return {}, "" if foreign else "the file carries no manifest; export it again"
     for what, got, wanted in (
         ("labels", manifest.labels, card.labels),
         ("decision", manifest.decision, card.decision),
+        ("postprocessing", manifest.postprocessing, _plain([dict(step) for step in after])),
     ):
         if got != wanted:
             return {}, _differs(what, got, wanted)
-    steps: Steps = json.loads(json.dumps({name: card.steps_for(name) for name in question.inputs}))
+    steps: Steps = _plain({name: card.steps_for(name) for name in question.inputs})
     axes = appended(manifest.preprocessing, steps)
     if axes is None:
         return {}, _differs("preprocessing", dict(manifest.preprocessing), steps)
     return axes, ""
+
+
+def _plain(value: Any) -> Any:
+    """As a manifest has it: tuples become lists."""
+    return json.loads(json.dumps(value))
 
 
 def _differs(what: str, got: object, wanted: object) -> str:

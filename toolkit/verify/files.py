@@ -1,7 +1,8 @@
 """An exported file opened in this process, whatever its target; and how it is fed.
 
 .tflite and .onnx files run in edge's own code, which ships; SavedModels and programs of
-torch.export in their framework, which this process must not share with another.
+torch.export, in an archive of TorchServe as well, in their framework, which this process must not
+share with another.
 """
 
 import io
@@ -17,6 +18,7 @@ import numpy as np
 from edge.manifest import Manifest
 from edge.model import Model
 from edge.runtime import load
+from toolkit.errors import UsageError
 from toolkit.models.predict import predict
 from toolkit.models.source import ModelSource
 from toolkit.recipe import Array
@@ -25,6 +27,7 @@ _CHUNK = 128  # samples at a time, where a file takes any number
 _PROGRAM = "model.tflite"
 _FOLDER = "1/"  # the version that TensorFlow Serving wants to see
 _MANIFEST = "manifest.json"
+_ARCHIVED = "model.pt2"  # in an archive of TorchServe
 
 Run = Callable[[Mapping[str, Array]], dict[str, Array]]
 
@@ -49,7 +52,7 @@ def open_file(files: Mapping[str, bytes], target: str, name: str) -> Opened:
 
     Args:
         files: content by relative name; that of a single file is ''.
-        target: 'tflite', 'onnx', 'savedmodel', 'pt2' or 'micro'.
+        target: 'tflite', 'onnx', 'savedmodel', 'pt2', 'torchserve' or 'micro'.
         name: of the file, for messages.
 
     Raises:
@@ -65,10 +68,26 @@ def open_file(files: Mapping[str, bytes], target: str, name: str) -> Opened:
             manifest = _parsed(_extra_file(files[""]))
             source = ModelSource("pt2", "torch", {name: files[""]})
             return _framework(source, "torch.export", manifest)
+        case "torchserve":
+            return _archive(files[""], name)
         case "micro":  # the file that the program was made of
             return _edge(files[_PROGRAM], _PROGRAM)
         case _:
             return _edge(files[""], name)
+
+
+def _archive(content: bytes, name: str) -> Opened:
+    """The program in a .mar file, and the manifest that its handler goes by."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            program, text = archive.read(_ARCHIVED), archive.read(_MANIFEST)
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise UsageError(f"{name} cannot be read: {error}; export it again") from error
+    opened = open_file({"": program}, "pt2", _ARCHIVED)
+    manifest = Manifest.from_json(text)
+    if manifest != opened.manifest:
+        raise UsageError(f"{name}: {_MANIFEST} differs from the one in {_ARCHIVED}; export again")
+    return opened
 
 
 def _edge(content: bytes, name: str) -> Opened:

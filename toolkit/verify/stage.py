@@ -5,6 +5,7 @@ onnxruntime too: two runtimes that agree against the trained model blame the exp
 differ blame a runtime. SavedModels and programs of torch.export run in their framework.
 """
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, replace
@@ -31,6 +32,7 @@ _RUNTIMES = {
     "onnx": "onnxruntime",
     "savedmodel": "tf.saved_model",
     "pt2": "torch.export",
+    "torchserve": "torch.export",
     "micro": "LiteRT",
 }
 
@@ -82,6 +84,7 @@ class Verifier:
             raise NotFoundError(
                 f"run {self.run.name} has no exported files; export first: toolkit export"
             )
+        begun = time.perf_counter()
         started = self._start_all(exports)
         checks = [self._explained(pending) for pending in started if not pending.left_out()]
         passed = all(check.passed for check in checks)
@@ -96,6 +99,7 @@ class Verifier:
                     for each in started
                     if each.left_out()
                 ],
+                "seconds": round(time.perf_counter() - begun, 1),
             },
         )
         return checks

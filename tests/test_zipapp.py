@@ -10,7 +10,7 @@ import zipfile
 import pytest
 
 from tests.conftest import ROOT
-from toolkit.bundle import zipapp
+from toolkit import zipapp
 from toolkit.errors import ToolkitError
 
 
@@ -33,10 +33,7 @@ def test_times_and_modes_of_the_sources_do_not_count(tmp_path):
     for path in (tmp_path / "edge").rglob("*.py"):
         os.utime(path, (0, 0))
         path.chmod(0o700)
-    code = (
-        "import sys; from toolkit.bundle import zipapp; "
-        "sys.stdout.buffer.write(zipapp.edge_zipapp())"
-    )
+    code = "import sys; from toolkit import zipapp; sys.stdout.buffer.write(zipapp.edge_zipapp())"
     done = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"},

@@ -1,0 +1,1 @@
+"""Answer the requests of clients with proven models, over HTTP, in one process or on Ray Serve."""

@@ -1,0 +1,125 @@
+"""The one ASGI application, run by uvicorn on one machine and by Ray Serve in every replica."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.exceptions import HTTPException
+from starlette.routing import Router
+
+from toolkit.serve import routes_oip, routes_people, routes_tfserving
+from toolkit.serve.errors import RequestError, UnknownError
+from toolkit.serve.gateway import Gateway
+from toolkit.serve.guard import Guard, Receive, Scope, Send
+from toolkit.serve.logs import Log
+from toolkit.serve.metrics import Metrics
+from toolkit.serve.repository import Repository, Source
+from toolkit.serve.settings import Settings
+from toolkit.serve.tracing import open_tracer
+
+
+class _Name(Convertor[str]):
+    """A model or a label: anything between slashes and colons."""
+
+    regex = "[^/:]{1,200}"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+class _Number(Convertor[int]):
+    """A version; of a length that becomes a number without harm."""
+
+    regex = "[0-9]{1,18}"
+
+    def convert(self, value: str) -> int:
+        return int(value)
+
+    def to_string(self, value: int) -> str:
+        return str(value)
+
+
+register_url_convertor("name", _Name())
+register_url_convertor("number", _Number())
+
+
+class Application:
+    """Routes and life of a server; `guard` is what is served.
+
+    Args:
+        sources: the models.
+        settings: all limits.
+        log: where it tells of itself.
+    """
+
+    def __init__(self, sources: Sequence[Source], settings: Settings, log: Log) -> None:
+        self.metrics, self.settings, self.log = Metrics(), settings, log
+        self.repository = Repository(
+            sources,
+            settings.loading,
+            settings.batching,
+            on_event=self._event,
+            on_batch=self.metrics.batch,
+        )
+        gateway = Gateway(self.repository, settings, self.metrics, open_tracer(settings.trace))
+        modules = (routes_tfserving, routes_oip, routes_people)
+        self._router = Router(
+            [route for module in modules for route in module.routes(gateway)],
+            redirect_slashes=False,
+            default=_unknown,
+            lifespan=lambda _: self.life(),
+        )
+        self.guard = Guard(self._route, settings, log)
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = self  # routes raise a wrong method then, instead of answering in plain text
+        try:
+            await self._router(scope, receive, send)
+        except HTTPException as error:  # of the router: a wrong method
+            allow = (error.headers or {}).get("Allow", "")
+            text = f"{scope['method']} {scope['path'][:200]}: {error.detail}; it takes {allow}"
+            raise RequestError(text, status=error.status_code, allow=allow) from None
+
+    @contextlib.asynccontextmanager
+    async def life(self) -> AsyncIterator[None]:
+        """Load before the first request; drain after the last."""
+        await self.repository.start()
+        watching = asyncio.create_task(self.repository.watch(self.settings.poll))
+        try:
+            yield
+        finally:
+            watching.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watching
+            await self.repository.stop(self.settings.drain)
+
+    def models(self) -> str:
+        """Names and versions of what is loaded."""
+        served = self.repository.served()
+        return " ".join(f"{each.version.name}/{each.version.number}" for each in served)
+
+    def stop(self) -> None:
+        """Be ready no longer; requests are still answered, and their connections closed."""
+        self.log.event("stopping", requests=self.guard.busy)
+        self.guard.is_stopping = True
+        self.repository.stopping = True
+
+    def _event(self, event: dict[str, Any]) -> None:
+        """Something happened to a version: for the log and the metrics."""
+        facts = dict(event)
+        kind = facts.pop("event")
+        level = "warning" if facts.get("error") else "info"
+        self.log.event(kind, level=level, **facts)
+        self.metrics.event(facts.get("model", ""), kind)
+
+
+async def _unknown(scope: Scope, _receive: Receive, _send: Send) -> None:
+    raise UnknownError(
+        f"no address {scope['path'][:200]}; /openapi.json lists all, such as "
+        "/v1/models/NAME:predict and /v2/models/NAME/infer"
+    )
