@@ -76,12 +76,13 @@ def server(
             start_new_session=True,
         )
         try:
-            _wait(process, url, 120)
+            try:
+                _wait(process, url, 120)
+            except RuntimeError as error:
+                log.seek(0)
+                last = log.read().decode(errors="replace")[-2000:]
+                raise RuntimeError(f"{' '.join(command)}: {error}\n{last}") from error
             yield process.pid
-        except RuntimeError as error:
-            log.seek(0)
-            last = log.read().decode(errors="replace")[-2000:]
-            raise RuntimeError(f"{' '.join(command)}: {error}\n{last}") from error
         finally:
             process.send_signal(signal.SIGTERM)
             try:

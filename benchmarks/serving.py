@@ -10,7 +10,6 @@ wrk asks from the same machine, so both share its cores with it.
 """
 
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -44,7 +43,7 @@ def measure(options: Options) -> list[Result]:
     """Ratios of throughput and of p99."""
     with runs_dir() as folder:
         say("serving: digits and linear, training")
-        digits = prepared("digits", folder, "--epochs", "1")
+        digits = prepared("digits", folder)
         linear = prepared("linear", folder)
         image = np.random.default_rng(0).integers(0, 17, (1, 8, 8, 1)).astype(np.float32)
         results = []
@@ -93,7 +92,7 @@ def against_fastapi(
                 Question(f"/v1/models/{model}:predict", as_json({"instances": image.tolist()})),
                 Question("/predict", as_json({"instances": image.tolist()})),
             ),
-            "binary": (binary(model, image), raw(image)),
+            "binary": (binary(model, "image", image), raw(image)),
         }
         for form, (mine, theirs) in forms.items():
             if name == "linear" and form == "binary":
@@ -130,10 +129,10 @@ def pairs(
     ]
 
 
-def binary(model: str, image: np.ndarray) -> Question:
+def binary(model: str, name: str, image: np.ndarray) -> Question:
     """The Open Inference Protocol's binary form of one input."""
     size = {"binary_data_size": image.nbytes}
-    tensor = {"name": "input", "shape": list(image.shape), "datatype": "FP32", "parameters": size}
+    tensor = {"name": name, "shape": list(image.shape), "datatype": "FP32", "parameters": size}
     wanted = {"inputs": [tensor], "parameters": {"binary_data_output": True}}
     head = json.dumps(wanted).encode()
     headers = {
@@ -169,18 +168,19 @@ def ours(path: Path | str, port: int, *options: str) -> Iterator[str]:
 
 def against_torchserve(path: Path, image: np.ndarray, options: Options) -> list[Result]:
     """The same image and model in the real TorchServe."""
-    if shutil.which("java") is None:
-        say("serving: no Java, so no TorchServe")
+    if torchserve.missing():
+        say(f"serving: no TorchServe: {torchserve.missing()}")
         return []
     place = ["--run", path.name, "--runs-dir", str(path.parent)]
     run([TOOLKIT, "export", *place, "--target", "torchserve"])
     (archive,) = (path / "exports").glob("*.mar")
     (port,) = free_ports(1)
     results = []
-    with ours(path, port) as base, torchserve.serving(archive) as (other, question):
-        mine = Question("/v1/models/digits:predict", as_json({"instances": image.tolist()}))
-        theirs = Question(question, as_json({"inputs": image.tolist()}))
-        ask(base, mine), ask(other, theirs)
+    body = as_json({"instances": image.tolist()})
+    mine = Question("/v1/models/digits:predict", body)
+    with ours(path, port) as base, torchserve.serving(archive, "digits", body) as (other, theirs):
+        for each, question in ((base, mine), (other, theirs)):
+            ask(each, question)
         for connections in CONNECTIONS:
             title = f"digits image in JSON, {connections} connections"
             say(f"serving: {title}: answers/s of ours and TorchServe")
@@ -194,7 +194,7 @@ def batching(folder: Path, options: Options) -> list[Result]:
     model = folder / "wide.onnx"
     wide(model)
     row = np.random.default_rng(0).random((1, WIDTH), np.float32)
-    question = binary("wide", row)
+    question = binary("wide", "input", row)
     ports = free_ports(2)
     flags = ("--allow-unverified",)
     with (

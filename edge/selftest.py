@@ -57,7 +57,7 @@ def selftest(options: SimpleNamespace) -> int:
     if bundle.manifest.golden is None:
         raise ModelError(f"{options.path}: has no golden vectors; make the bundle with them")
     chosen = choose(bundle, name=options.model or "", precision=options.precision or "")
-    verdicts = [_replay(options, entry.member) for entry in chosen]
+    verdicts = [replay(options, entry.member) for entry in chosen]
     if all(each.verdict == SKIPPED for each in verdicts):
         raise BrokenRuntimeError(verdicts[0].detail)
     ok = all(each.verdict in (PASSED, SKIPPED) for each in verdicts)
@@ -72,7 +72,12 @@ def selftest(options: SimpleNamespace) -> int:
     return 0 if ok else 1
 
 
-def _replay(options: SimpleNamespace, member: str) -> Verdict:
+def replay(options: SimpleNamespace, member: str) -> Verdict:
+    """Replay the golden vectors with one model of a bundle in a child process.
+
+    options: path, keys, allow_unsigned, threads, budget_ms, timeout (seconds), memory_mb, debug; as
+    the command has them.
+    """
     limit = (options.memory_mb or _available_mb()) << 20
     asked = {
         "path": options.path,

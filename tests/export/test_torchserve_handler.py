@@ -8,6 +8,7 @@ import pytest
 from edge.manifest import Manifest
 from edge.model import Model
 from edge.tensor import Tensor
+from toolkit.export import torchserve_handler
 from toolkit.export.torchserve_handler import respond
 
 
@@ -81,6 +82,9 @@ def test_other_shapes_are_calls_of_their_own():
         (of([1, 2], [[1e300]]), "input b"),
         ({"body": {"inputs": {"a": [1, 2], "b": [[1]], "c": 1}}}, "no input is called 'c'"),
         ({"body": {"instances": []}}, "instances: expected a list"),
+        ({"body": {"instances": None}}, "instances: expected a list"),
+        ({"body": {"inputs": None}}, "several inputs"),
+        ({"body": {"inputs": {}}}, "no value for a float32[n, 2], b"),
         ({"body": {"instances": [{"a": [1, 2], "b": [1]}, {"a": [1, 2]}]}}, "number 1 has other"),
         ({"body": {"instances": [{"a": [[1, 2]] * 2, "b": [1]}]}}, "input a: expected one"),
     ],
@@ -93,6 +97,18 @@ def test_a_bad_request_names_its_fault_and_spares_its_mates(request_, words):
     assert words in value["error"]
     assert first == last == respond(Sum(), [good])[0]
     assert first[0] == 200
+
+
+def test_whatever_goes_wrong_in_a_request_spares_its_mates(monkeypatch):
+    def prepare(model, raw):
+        if raw["a"][0] == 7:
+            raise OverflowError("never seen before")
+        return before(model, raw)
+
+    before = torchserve_handler.prepare
+    monkeypatch.setattr(torchserve_handler, "prepare", prepare)
+    answers = respond(Sum(), [of([1, 2], [[1]]), of([7, 2], [[1]])])
+    assert [status for status, _ in answers] == [200, 500]
 
 
 def test_unlike_counts_that_add_up_are_refused():

@@ -17,8 +17,6 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-import psutil
-
 from tests.conftest import ROOT
 
 CONFIG = ROOT / "deploy" / "torchserve" / "config.properties"
@@ -78,6 +76,8 @@ class Server:
 @contextlib.contextmanager
 def serving(archive: Path, folder: Path, model: str) -> Iterator[Server]:
     """TorchServe with the archive as `model`, ready; ended, with its workers, on leaving."""
+    import psutil  # which torchserve brings along
+
     text, ports = on_free_ports(CONFIG.read_text())
     (folder / "config.properties").write_text(text)
     (folder / "tmp").mkdir()
@@ -94,7 +94,7 @@ def serving(archive: Path, folder: Path, model: str) -> Iterator[Server]:
             command, cwd=folder, env=os.environ | own, stdout=log, stderr=subprocess.STDOUT
         )
     server = Server(model, ports, folder)
-    family: list[psutil.Process] = []
+    family = []
     try:
         _wait(server, process)
         family = psutil.Process(process.pid).children(recursive=True)
@@ -125,9 +125,12 @@ def _wait(server: Server, process: subprocess.Popen) -> None:
     raise AssertionError((server.folder / "log").read_text()[-5000:])
 
 
-def _stop(process: subprocess.Popen, family: list[psutil.Process]) -> None:
+def _stop(process: subprocess.Popen, family: list) -> None:
     """As `torchserve --stop` does it: Java gets SIGTERM and ends its workers itself."""
-    family = family or psutil.Process(process.pid).children(recursive=True)
+    import psutil
+
+    with contextlib.suppress(psutil.NoSuchProcess):
+        family = family or psutil.Process(process.pid).children(recursive=True)
     for each in family:
         with contextlib.suppress(psutil.NoSuchProcess):
             if each.name() == "java":

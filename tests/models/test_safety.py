@@ -116,6 +116,43 @@ def test_torch_files_that_are_damaged_or_hold_code_are_refused(tmp_path):
     assert "the .pt2 file cannot be read" in found["pt2"]
 
 
+def program(folder):
+    """A good .pt2 file, and the same with pickled code where its example inputs are."""
+    import torch
+
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(folder / "ran"), "w"))
+
+    class Double(torch.nn.Module):
+        def forward(self, x):
+            return x * 2
+
+    example = (torch.ones(2, 3),)
+    torch.export.save(torch.export.export(Double(), example), folder / "good.pt2")
+    good = (folder / "good.pt2").read_bytes()
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(good)) as old, zipfile.ZipFile(buffer, "w") as new:
+        for info in old.infolist():
+            is_example = info.filename.endswith("sample_inputs/model.pt")
+            new.writestr(info, pickle.dumps(Evil()) if is_example else old.read(info))
+    return good, buffer.getvalue()
+
+
+def answers(model):
+    return predict(model, X)["output"]
+
+
+def test_a_torch_program_runs_no_code(tmp_path):
+    with ChildProcesses() as children:
+        good, evil = children.submit(program, tmp_path, log=tmp_path / "log").result()
+        one, other = (ModelSource("pt2", "torch", {"model.pt2": x}) for x in (good, evil))
+        found = children.submit(refusals, {"evil": other}, log=tmp_path / "log").result()
+        assert (children.submit(answers, one, log=tmp_path / "log").result() == 2).all()
+    assert "the .pt2 file cannot be read" in found["evil"]
+    assert not (tmp_path / "ran").exists()
+
+
 def test_a_path_says_what_it_is(tmp_path):
     (tmp_path / "a.bin").write_bytes(b"1234TFL3")
     assert read(str(tmp_path / "a.bin")).kind == "tflite"

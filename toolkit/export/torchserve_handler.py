@@ -1,7 +1,7 @@
 """The handler of `--target torchserve`: copied into the archive, it runs inside TorchServe.
 
-Next to it in the archive are `model.pt2`, `manifest.json` and `edge.pyz`, the code that runs on
-devices. torch and numpy are all that it needs of the server; nothing is unpickled.
+Next to it are `model.pt2`, `manifest.json` and `edge.pyz`, the code that runs on devices. torch and
+numpy are all that it needs of the server; nothing is unpickled.
 
     {"inputs": VALUE or {NAME: VALUE}}            one sample or a batch of them, as `edge serve`
     {"instances": [VALUE or {NAME: VALUE}, ...]}  one sample each
@@ -36,6 +36,7 @@ from edge.present import as_json  # noqa: E402
 from edge.raw import from_json, parse_json  # noqa: E402
 
 Arrays = Mapping[str, "np.ndarray[Any, Any]"]
+Reply = tuple[int, dict[str, Any]]  # an HTTP status and a JSON value
 
 _FAILED = "the model failed; the server's log says why"
 _FORMS = '{"inputs": ...} or {"instances": [...]}'
@@ -120,23 +121,25 @@ def _loaded(context: Any) -> Program:
     """
     import torch
 
+    os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"  # torch.export.load would unpickle, too
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)
     gpu = context.system_properties.get("gpu_id")
     return Program(_FOLDER, "cpu" if gpu is None else f"cuda:{gpu}")
 
 
-def respond(
-    model: Model, requests: Sequence[Mapping[str, Any]]
-) -> list[tuple[int, dict[str, Any]]]:
-    """Status and JSON value for each request, in order."""
-    found: dict[int, tuple[int, dict[str, Any]]] = {}
+def respond(model: Model, requests: Sequence[Mapping[str, Any]]) -> list[Reply]:
+    """Answer each request, in order."""
+    found: dict[int, Reply] = {}
     groups: dict[Any, list[Asked]] = {}
     for place, request in enumerate(requests):
         try:
             asked = _asked(model, place, request)
         except InputError as error:
             found[place] = 400, {"error": str(error)}
+        except Exception:  # whatever it is, the others of the batch are answered
+            logging.exception("a request cannot be prepared")
+            found[place] = 500, {"error": _FAILED}
         else:
             groups.setdefault(asked.form(), []).append(asked)
     for group in groups.values():
@@ -155,8 +158,8 @@ def _asked(model: Model, place: int, request: Mapping[str, Any]) -> Asked:
         value = parse_json(bytes(value))
     if not isinstance(value, dict) or list(value) not in (["inputs"], ["instances"]):
         raise InputError(f"expected a JSON object {_FORMS}")
-    instances = value.get("instances")
-    raw = from_json(model, value["inputs"] if instances is None else _columns(instances))
+    rows = value.get("instances")
+    raw = from_json(model, value["inputs"] if "inputs" in value else _columns(rows))
     arrays = prepare(model, raw)
     missing = [str(tensor) for tensor in model.inputs if tensor.name not in arrays]
     if missing:
@@ -165,12 +168,11 @@ def _asked(model: Model, place: int, request: Mapping[str, Any]) -> Asked:
     if len(set(counts.values())) > 1:
         told = ", ".join(f"{name} has {count}" for name, count in counts.items())
         raise InputError(f"the inputs differ in number of samples: {told}")
-    count = next(iter(counts.values()), 1)
-    if instances is not None and count != len(instances):
-        name = next(iter(counts), "")
+    name, count = next(iter(counts.items()), ("", 1))
+    if rows is not None and count != len(rows):
         raise InputError(
-            f"input {name}: {len(instances)} instances make {count} sample(s) of the model's "
-            "shape; give one sample an instance, or all as inputs"
+            f"input {name}: {len(rows)} instances make {count} sample(s) of the model's shape; "
+            "give one sample an instance, or all as inputs"
         )
     return Asked(place, arrays, count)
 
@@ -188,18 +190,17 @@ def _columns(instances: Any) -> Any:
     return {name: [row[name] for row in instances] for name in names}
 
 
-def _answered(model: Model, group: Sequence[Asked]) -> dict[int, tuple[int, dict[str, Any]]]:
+def _answered(model: Model, group: Sequence[Asked]) -> dict[int, Reply]:
     """Answers by place: joined, or one by one where that fails or cannot be split."""
     if len(group) > 1:
         try:
             return dict(_split(model, group))
         except EdgeError as error:
             logging.info("asked one by one, as joined: %s", error)
-        return {asked.place: _alone(model, asked) for asked in group}
-    return {group[0].place: _alone(model, group[0])}
+    return {asked.place: _alone(model, asked) for asked in group}
 
 
-def _alone(model: Model, asked: Asked) -> tuple[int, dict[str, Any]]:
+def _alone(model: Model, asked: Asked) -> Reply:
     try:
         outputs = _predict(model, asked.arrays, asked.count)
     except InputError as error:
@@ -210,7 +211,7 @@ def _alone(model: Model, asked: Asked) -> tuple[int, dict[str, Any]]:
     return _read(model, outputs)
 
 
-def _split(model: Model, group: Sequence[Asked]) -> list[tuple[int, tuple[int, dict[str, Any]]]]:
+def _split(model: Model, group: Sequence[Asked]) -> list[tuple[int, Reply]]:
     """One call for all; raises EdgeError where it fails or its outputs cannot be told apart."""
     total = sum(asked.count for asked in group)
     joined = {}
@@ -242,7 +243,7 @@ def _predict(model: Model, arrays: Arrays, count: int) -> dict[str, Any]:
     return {n: a[:count] if a.ndim else a for n, a in model.predict(filled).items()}
 
 
-def _read(model: Model, outputs: Arrays) -> tuple[int, dict[str, Any]]:
+def _read(model: Model, outputs: Arrays) -> Reply:
     """Decision and labels; that they cannot be had is the model's fault."""
     try:
         return 200, as_json(interpret(model, outputs))

@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import inspect
 import io
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -80,6 +81,8 @@ def _of_program(model: ModelSource) -> Loaded:
     import torch
 
     extra = {MEMBER: ""}
+    # torch.export.load unpickles what it cannot read otherwise, which may run code.
+    os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"
     try:
         program = torch.export.load(io.BytesIO(model.content), extra_files=extra)
     except Exception as error:

@@ -60,6 +60,7 @@ class Metrics:
             registry=own,
         )
         self._cache: dict[tuple[str, int, str], Histogram] = {}
+        self._calls: dict[tuple[str, int], tuple[Histogram, Histogram]] = {}
         self._recent: dict[tuple[str, int], deque[float]] = defaultdict(lambda: deque(maxlen=512))
 
     def answered(self, model: str, version: int, protocol: str, seconds: float) -> None:
@@ -86,8 +87,13 @@ class Metrics:
 
     def batch(self, model: str, version: int, samples: int, seconds: float) -> None:
         """A model was called once."""
-        self._run.labels(model, str(version)).observe(seconds)
-        self._size.labels(model, str(version)).observe(samples)
+        found = self._calls.get((model, version))
+        if found is None:
+            labels = (model, str(version))
+            found = self._run.labels(*labels), self._size.labels(*labels)
+            self._calls[model, version] = found
+        found[0].observe(seconds)
+        found[1].observe(samples)
 
     def event(self, model: str, event: str) -> None:
         """A version was loaded, refused or unloaded."""

@@ -21,7 +21,7 @@ from edge.errors import BrokenRuntimeError, EdgeError, InputError
 from edge.model import Model
 from edge.opening import trusted_keys
 from edge.runtime import choose, is_bundle, load, load_from_bundle
-from edge.selftest import PASSED, SKIPPED, _replay
+from edge.selftest import PASSED, SKIPPED, replay
 from toolkit.errors import CheckError, NotFoundError, UsageError
 from toolkit.serve.settings import Loading
 from toolkit.serve.version import Array, Proof, Version
@@ -155,7 +155,7 @@ def _tested(bundle: Bundle, path: Path, loading: Loading) -> ModelEntry:
             timeout=loading.timeout,
             debug=False,
         )
-        found = _replay(options, entry.member)
+        found = replay(options, entry.member)
         if found.verdict == PASSED:
             return entry
         if found.verdict != SKIPPED:
