@@ -2,12 +2,12 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 from starlette.convertors import Convertor, register_url_convertor
-from starlette.exceptions import HTTPException
-from starlette.routing import Router
+from starlette.requests import Request
+from starlette.routing import Match
 
 from toolkit.serve import routes_oip, routes_people, routes_tfserving
 from toolkit.serve.errors import RequestError, UnknownError
@@ -44,6 +44,9 @@ class _Number(Convertor[int]):
         return str(value)
 
 
+_REMEMBERED = 4096  # addresses; a client that makes them up costs no memory
+_Target = tuple[Callable[[Request], Awaitable[Any]], dict[str, Any]]
+
 register_url_convertor("name", _Name())
 register_url_convertor("number", _Number())
 
@@ -68,22 +71,54 @@ class Application:
         )
         gateway = Gateway(self.repository, settings, self.metrics, open_tracer(settings.trace))
         modules = (routes_tfserving, routes_oip, routes_people)
-        self._router = Router(
-            [route for module in modules for route in module.routes(gateway)],
-            redirect_slashes=False,
-            default=_unknown,
-            lifespan=lambda _: self.life(),
-        )
-        self.guard = Guard(self._route, settings, log)
+        self._routes = [route for module in modules for route in module.routes(gateway)]
+        self._known: dict[tuple[str, str], _Target] = {}
+        self.guard = Guard(self._answer, settings, log)
 
-    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["app"] = self  # routes raise a wrong method then, instead of answering in plain text
-        try:
-            await self._router(scope, receive, send)
-        except HTTPException as error:  # of the router: a wrong method
-            allow = (error.headers or {}).get("Allow", "")
-            text = f"{scope['method']} {scope['path'][:200]}: {error.detail}; it takes {allow}"
-            raise RequestError(text, status=error.status_code, allow=allow) from None
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request; anything but HTTP is the life of the application, under Ray Serve."""
+        if scope["type"] != "http":
+            await self._live(receive, send)
+            return
+        address = scope["method"], scope["path"]
+        target = self._known.get(address) or self._find(address, scope)
+        scope["path_params"] = target[1]
+        reply = await target[0](Request(scope, receive))
+        await reply(scope, receive, send)
+
+    def _find(self, address: tuple[str, str], scope: Scope) -> "_Target":
+        """Endpoint and parameters of an address, remembered: looking costs as much as answering.
+
+        Raises:
+            RequestError: 404 or 405.
+        """
+        allow: set[str] = set()
+        for route in self._routes:
+            match, found = route.matches(scope)
+            if match is Match.FULL:
+                if len(self._known) >= _REMEMBERED:
+                    self._known.clear()
+                self._known[address] = (route.endpoint, found["path_params"])
+                return self._known[address]
+            if match is Match.PARTIAL:
+                allow |= route.methods or set()
+        if allow:
+            text = ", ".join(sorted(allow))
+            raise RequestError(
+                f"{address[0]} {address[1][:200]}: it takes {text}", status=405, allow=text
+            )
+        raise UnknownError(
+            f"no address {address[1][:200]}; /openapi.json lists all, such as "
+            "/v1/models/NAME:predict and /v2/models/NAME/infer"
+        )
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """ASGI's lifespan."""
+        await receive()
+        async with self.life():
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
 
     @contextlib.asynccontextmanager
     async def life(self) -> AsyncIterator[None]:
@@ -116,10 +151,3 @@ class Application:
         level = "warning" if facts.get("error") else "info"
         self.log.event(kind, level=level, **facts)
         self.metrics.event(facts.get("model", ""), kind)
-
-
-async def _unknown(scope: Scope, _receive: Receive, _send: Send) -> None:
-    raise UnknownError(
-        f"no address {scope['path'][:200]}; /openapi.json lists all, such as "
-        "/v1/models/NAME:predict and /v2/models/NAME/infer"
-    )

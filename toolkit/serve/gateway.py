@@ -7,17 +7,16 @@ taken out of service answers everything it was found for.
 import asyncio
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.requests import Request
 
 from edge.errors import EdgeError, InputError
 from toolkit.serve.errors import DeadlineError, FailedError, RequestError
-from toolkit.serve.json_in import dumps
 from toolkit.serve.metrics import Metrics
+from toolkit.serve.reply import Reply
 from toolkit.serve.repository import Repository, Served
 from toolkit.serve.settings import Settings
 from toolkit.serve.tracing import Tracer
@@ -68,39 +67,31 @@ class Gateway:
         """All of a request's body, unpacked.
 
         Raises:
-            RequestError: 413 if it is over the limit, 408 if it takes too long, 415 if it is packed
-                in another way than gzip or deflate.
+            RequestError: 413 if it is over the limit, 415 if it is packed in another way than gzip
+                or deflate, 499 if the client went away.
         """
-        limits = self.settings.limits
-        length = request.headers.get("content-length", "")
-        if length.isdecimal() and int(length[:20]) > limits.body:
-            raise _too_long(limits.body)
-        try:
-            async with asyncio.timeout(limits.seconds):
-                body = await self._whole(request, limits.body)
-        except TimeoutError as late:
-            raise RequestError("the body took too long", status=408) from late
-        except ClientDisconnect as gone:
-            raise RequestError("the client went away", status=499) from gone
-        coding = request.headers.get("content-encoding")
-        return body if coding is None else _unpacked(body, coding, limits.body)
-
-    async def _whole(self, request: Request, most: int) -> bytes:
-        parts, size = [], 0
-        async for part in request.stream():
-            size += len(part)
-            if size > most:
+        most, state = self.settings.limits.body, request.scope["state"]
+        length = state["headers"].get(b"content-length", b"")
+        if length.isdigit() and int(length[:20]) > most:
+            raise _too_long(most)
+        message = await request.receive()
+        if message.get("more_body", True):
+            body = await _rest(request, message, most)
+        else:
+            body = message["body"]
+            if len(body) > most:
                 raise _too_long(most)
-            parts.append(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        state["has_body"] = True
+        coding = state["headers"].get(b"content-encoding")
+        return body if coding is None else _unpacked(body, coding.decode("latin-1"), most)
 
     async def answer(
         self,
         request: Request,
         protocol: str,
         read: Callable[[bytes, Version], Any],
-        write: Callable[[dict[str, Array], Any, Version], Response],
-    ) -> Response:
+        write: Callable[[dict[str, Array], Any, Version], Reply],
+    ) -> Reply:
         """Read a request, ask the model, write the answer.
 
         Args:
@@ -147,9 +138,19 @@ class Gateway:
             raise DeadlineError("the answer took too long") from late
 
 
-def json_response(value: Any, status: int = 200) -> Response:
-    """An answer of JSON; arrays may be in it."""
-    return Response(dumps(value), status, media_type="application/json")
+async def _rest(request: Request, message: Mapping[str, Any], most: int) -> bytes:
+    """The whole body, of which `message` is the first part."""
+    parts, size = [], 0
+    while True:
+        if message["type"] == "http.disconnect":
+            raise RequestError("the client went away", status=499)
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > most:
+            raise _too_long(most)
+        if not message.get("more_body", False):
+            return b"".join(parts)
+        message = await request.receive()
 
 
 def _unpacked(body: bytes, coding: str, most: int) -> bytes:

@@ -5,11 +5,12 @@ time, request id, log line, and one form for every error.
 """
 
 import asyncio
+import functools
 import hmac
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from ipaddress import ip_address
 from typing import Any
 
@@ -56,26 +57,29 @@ class Guard:
         self._token = f"Bearer {settings.token}".encode() if settings.token else b""
         self.busy, self.is_stopping = 0, False
         self.adds_ids = settings.request_ids
+        self._prefix, self._count = secrets.token_hex(6), 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; anything but HTTP goes through."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        answer = _Answer(send, _request_id(scope), self)
-        scope["state"] = {**scope.get("state", {}), "request_id": answer.request_id}
+        headers = dict(scope["headers"])
+        answer = _Answer(send, self._request_id(headers), self)
+        state = scope["state"] = {"request_id": answer.request_id, "headers": headers}
         self.busy += 1
         error: BaseException | None = None
         try:
-            self._admit(scope)
-            async with asyncio.timeout(self._settings.limits.seconds + 5):
+            self._admit(scope["path"], headers)
+            async with asyncio.timeout(self._settings.limits.seconds):
                 await self._app(scope, receive, answer.send)
         except RequestError as refused:
             error = refused
             await answer.refuse(refused)
         except TimeoutError as late:
             error = late
-            await answer.refuse(RequestError("the answer took too long", status=504))
+            what, status = ("answer", 504) if "has_body" in state else ("body", 408)
+            await answer.refuse(RequestError(f"the {what} took too long", status=status))
         except Exception as broken:  # noqa: BLE001 - the log says why, the client never
             error = broken
             await answer.refuse(RequestError("the server failed; its log says why", status=500))
@@ -84,11 +88,10 @@ class Guard:
             if answer.status >= 400 or self._settings.access_log:
                 self._log.request(scope, answer.request_id, answer.status, answer.seconds, error)
 
-    def _admit(self, scope: Scope) -> None:
+    def _admit(self, path: str, headers: Mapping[bytes, bytes]) -> None:
         """Raises RequestError if this request is not even looked at."""
         if self.busy > self._settings.limits.concurrency:
             raise OverloadError("too many requests at a time; try again later", retry_after=1)
-        headers = dict(scope["headers"])
         if not self._token:
             if self._settings.is_local and not _is_local(headers.get(b"host", b"localhost")):
                 raise RequestError(
@@ -96,19 +99,29 @@ class Guard:
                     "server have a token",
                     status=403,
                 )
-        elif scope["path"] not in OPEN and not hmac.compare_digest(
+        elif path not in OPEN and not hmac.compare_digest(
             headers.get(b"authorization", b""), self._token
         ):
             raise RequestError("a token is needed: Authorization: Bearer TOKEN", status=401)
+
+    def _request_id(self, headers: Mapping[bytes, bytes]) -> str:
+        """The client's, if it is harmless in a log; otherwise a new one."""
+        given = headers.get(b"x-request-id")
+        if given is not None and _REQUEST_ID.fullmatch(given):
+            return given.decode()
+        self._count += 1
+        return f"{self._prefix}-{self._count:x}"
 
 
 class _Answer:
     """Sends an answer's parts on, with the headers that all have."""
 
-    def __init__(self, send: Send, request_id: bytes, guard: Guard) -> None:
+    __slots__ = ("_begun", "_guard", "_send", "request_id", "status")
+
+    def __init__(self, send: Send, request_id: str, guard: Guard) -> None:
         self._send, self._guard = send, guard
         self._begun = time.perf_counter()
-        self.request_id, self.status = request_id.decode(), 0
+        self.request_id, self.status = request_id, 0
 
     @property
     def seconds(self) -> float:
@@ -117,12 +130,11 @@ class _Answer:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = [*message.get("headers", ()), *_SAFE]
+            headers = message["headers"] = [*message.get("headers", ()), *_SAFE]
             if self._guard.adds_ids:
                 headers.append((b"x-request-id", self.request_id.encode()))
             if self._guard.is_stopping:
                 headers.append((b"connection", b"close"))
-            message = {**message, "headers": headers}
         await self._send(message)
 
     async def refuse(self, error: RequestError) -> None:
@@ -144,14 +156,7 @@ class _Answer:
         await self.send({"type": "http.response.body", "body": body})
 
 
-def _request_id(scope: Scope) -> bytes:
-    """The client's, if it is harmless in a log; otherwise a new one."""
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
-            return bytes(value)
-    return secrets.token_hex(8).encode()
-
-
+@functools.lru_cache(256)
 def _is_local(host: bytes) -> bool:
     text = host.decode("latin-1")
     name = text[1:].partition("]")[0] if text[:1] == "[" else text.partition(":")[0]

@@ -5,8 +5,9 @@ The names follow Prometheus' rules: base units, `_total` for counters.
 
 from collections import defaultdict, deque
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
+from toolkit.serve.histograms import Histograms
 from toolkit.serve.repository import Repository
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -15,32 +16,29 @@ _SECONDS = (
 )  # fmt: skip
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _OF = ("model", "version")
+_RECENT = 512  # requests whose latency a person sees
 
 
 class Metrics:
-    """Counters of one server."""
+    """Counters of one server, for its event loop."""
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
-        own = self._registry
-        self._seconds = Histogram(
+        self._registry = own = CollectorRegistry()
+        self._seconds = Histograms(
             "toolkit_request_seconds",
             "From a request's body to its answer.",
             (*_OF, "protocol"),
-            buckets=_SECONDS,
-            registry=own,
+            _SECONDS,
         )
+        self._run = Histograms("toolkit_batch_seconds", "One call of the model.", _OF, _SECONDS)
+        self._size = Histograms("toolkit_batch_samples", "Samples of one call.", _OF, _SIZES)
+        for each in (self._seconds, self._run, self._size):
+            own.register(each)
         self._errors = Counter(
             "toolkit_request_errors",
             "Requests refused or failed.",
             ("model", "status"),
             registry=own,
-        )
-        self._run = Histogram(
-            "toolkit_batch_seconds", "One call of the model.", _OF, buckets=_SECONDS, registry=own
-        )
-        self._size = Histogram(
-            "toolkit_batch_samples", "Samples of one call.", _OF, buckets=_SIZES, registry=own
         )
         self._queue = Gauge("toolkit_queue_requests", "Requests that wait.", _OF, registry=own)
         self._available = Gauge("toolkit_model_available", "1 while it answers.", _OF, registry=own)
@@ -53,28 +51,25 @@ class Metrics:
             _OF,
             registry=own,
         )
-        self._swaps = Counter(
+        self._events = Counter(
             "toolkit_model_events",
             "Versions loaded, refused, unloaded.",
             ("model", "event"),
             registry=own,
         )
-        self._cache: dict[tuple[str, int, str], Histogram] = {}
-        self._calls: dict[tuple[str, int], tuple[Histogram, Histogram]] = {}
-        self._recent: dict[tuple[str, int], deque[float]] = defaultdict(lambda: deque(maxlen=512))
+        self._recent: dict[tuple[str, str], deque[float]] = defaultdict(
+            lambda: deque(maxlen=_RECENT)
+        )
 
     def answered(self, model: str, version: int, protocol: str, seconds: float) -> None:
         """A request was answered."""
-        key = (model, version, protocol)
-        found = self._cache.get(key)
-        if found is None:
-            found = self._cache[key] = self._seconds.labels(model, str(version), protocol)
-        found.observe(seconds)
-        self._recent[model, version].append(seconds)
+        number = str(version)
+        self._seconds.observe((model, number, protocol), seconds)
+        self._recent[model, number].append(seconds)
 
     def latency(self, model: str, version: int) -> dict[str, float]:
         """Milliseconds of the latest requests, {} without any: count, p50_ms, p99_ms."""
-        recent = sorted(self._recent.get((model, version), ()))
+        recent = sorted(self._recent.get((model, str(version)), ()))
         if not recent:
             return {}
         at = {"p50_ms": 0.5, "p99_ms": 0.99}
@@ -87,17 +82,13 @@ class Metrics:
 
     def batch(self, model: str, version: int, samples: int, seconds: float) -> None:
         """A model was called once."""
-        found = self._calls.get((model, version))
-        if found is None:
-            labels = (model, str(version))
-            found = self._run.labels(*labels), self._size.labels(*labels)
-            self._calls[model, version] = found
-        found[0].observe(seconds)
-        found[1].observe(samples)
+        labels = model, str(version)
+        self._run.observe(labels, seconds)
+        self._size.observe(labels, samples)
 
     def event(self, model: str, event: str) -> None:
         """A version was loaded, refused or unloaded."""
-        self._swaps.labels(model, event).inc()
+        self._events.labels(model, event).inc()
 
     def text(self, repository: Repository) -> bytes:
         """All of it, in Prometheus' format."""

@@ -3,22 +3,22 @@
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
 from toolkit.serve import oip
 from toolkit.serve.errors import RequestError, UnavailableError, UnknownError
-from toolkit.serve.gateway import Gateway, Wanted, json_response
+from toolkit.serve.gateway import Gateway, Wanted
+from toolkit.serve.reply import Reply, json_response
 from toolkit.serve.version import Array, Version
 
-_JSON_LENGTH = "inference-header-content-length"
+_JSON_LENGTH = b"inference-header-content-length"
 _ADDRESSES = ("/v2/models/{model:name}", "/v2/models/{model:name}/versions/{version:number}")
 
 
-def routes(gateway: Gateway) -> list[BaseRoute]:
+def routes(gateway: Gateway) -> list[Route]:
     """Inference, metadata and health."""
 
-    async def infer(request: Request) -> Response:
+    async def infer(request: Request) -> Reply:
         length = _json_length(request)
         depth = gateway.settings.limits.depth
 
@@ -27,16 +27,16 @@ def routes(gateway: Gateway) -> list[BaseRoute]:
 
         return await gateway.answer(request, "infer", read, _write)
 
-    async def server(_: Request) -> Response:
+    async def server(_: Request) -> Reply:
         return json_response(oip.server_metadata())
 
-    async def model(request: Request) -> Response:
+    async def model(request: Request) -> Reply:
         version = gateway.find(Wanted.of(request)).version
         states = gateway.repository.status(version.name)
         numbers = [state.version for state in states if state.state == "AVAILABLE"]
         return json_response(oip.model_metadata(version, numbers))
 
-    async def ready(request: Request) -> Response:
+    async def ready(request: Request) -> Reply:
         try:
             gateway.find(Wanted.of(request))
         except (UnknownError, UnavailableError) as error:
@@ -53,16 +53,17 @@ def routes(gateway: Gateway) -> list[BaseRoute]:
 
 
 def _json_length(request: Request) -> int | None:
-    text = request.headers.get(_JSON_LENGTH)
-    if text is None:
+    given = request.scope["state"]["headers"].get(_JSON_LENGTH)
+    if given is None:
         return None
-    if not text.isdecimal() or len(text) > 12:
+    text = given.decode("latin-1")
+    if not text.isdecimal() or not text.isascii() or len(text) > 12:
         raise RequestError(
             f"Inference-Header-Content-Length: expected the length of the JSON, got {text[:40]!r}"
         )
     return int(text)
 
 
-def _write(outputs: dict[str, Array], call: Any, version: Version) -> Response:
+def _write(outputs: dict[str, Array], call: Any, version: Version) -> Reply:
     body, headers = oip.write_infer(outputs, call, version)
-    return Response(body, headers=headers)
+    return Reply(body, [(name.encode(), value.encode()) for name, value in headers.items()])

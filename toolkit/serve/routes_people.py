@@ -6,18 +6,19 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
 from edge.errors import EdgeError, InputError
 from edge.present import as_json
 from edge.raw import from_content, from_json
 from toolkit.serve.describe import describe
 from toolkit.serve.errors import FailedError, RequestError, UnavailableError
-from toolkit.serve.gateway import Gateway, json_response
+from toolkit.serve.gateway import Gateway
 from toolkit.serve.json_in import parse
 from toolkit.serve.metrics import CONTENT_TYPE
 from toolkit.serve.openapi import openapi
 from toolkit.serve.pages import PAGES, POLICY, content_type
+from toolkit.serve.reply import Reply, json_response
 from toolkit.serve.tfserving import Call
 from toolkit.serve.version import Array, Version
 
@@ -35,23 +36,23 @@ _SUFFIXES = {
 """Content-Type -> suffix of such a file; JSON is apart."""
 
 
-def routes(gateway: Gateway) -> list[BaseRoute]:
+def routes(gateway: Gateway) -> list[Route]:
     """The page and its data, health, metrics and OpenAPI."""
 
-    async def live(_: Request) -> Response:
+    async def live(_: Request) -> Reply:
         return json_response({"live": True})
 
-    async def ready(_: Request) -> Response:
+    async def ready(_: Request) -> Reply:
         if not gateway.repository.ready:
             raise UnavailableError("not ready: a model is loading, or the server stops")
         return json_response({"ready": True})
 
-    async def models(request: Request) -> Response:
+    async def models(request: Request) -> Reply:
         wanted = request.query_params.get("examples") != "0"
         found = describe(gateway.repository, gateway.metrics, examples=wanted)
         return json_response({"models": found})
 
-    async def attempt(request: Request) -> Response:
+    async def attempt(request: Request) -> Reply:
         kind = request.headers.get("content-type", "application/json").partition(";")[0].strip()
         read = partial(_read, kind, gateway.settings.limits.depth)
         return await gateway.answer(request, "try", read, _write)
@@ -59,7 +60,7 @@ def routes(gateway: Gateway) -> list[BaseRoute]:
     async def metrics(_: Request) -> Response:
         return Response(gateway.metrics.text(gateway.repository), media_type=CONTENT_TYPE)
 
-    async def schema(_: Request) -> Response:
+    async def schema(_: Request) -> Reply:
         return json_response(openapi(gateway.repository, gateway.settings))
 
     health = [(path, live) for path in ("/health/live", "/v2/health/live")]
@@ -96,7 +97,7 @@ def _read(kind: str, depth: int, body: bytes, version: Version) -> Call:
         raise RequestError(str(error)) from error
 
 
-def _write(outputs: dict[str, Array], _: Any, version: Version) -> Response:
+def _write(outputs: dict[str, Array], _: Any, version: Version) -> Reply:
     try:
         answers = as_json(version.interpret(outputs))
     except EdgeError as error:

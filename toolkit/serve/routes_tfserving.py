@@ -4,13 +4,13 @@ from functools import partial
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
 from toolkit.serve import tfserving
 from toolkit.serve.errors import RequestError
-from toolkit.serve.gateway import Gateway, Wanted, json_response
+from toolkit.serve.gateway import Gateway, Wanted
 from toolkit.serve.json_in import parse
+from toolkit.serve.reply import Reply, json_response
 from toolkit.serve.version import Array, Version
 
 _VERBS = {
@@ -25,19 +25,20 @@ _ADDRESSES = (
 )
 
 
-def routes(gateway: Gateway) -> list[BaseRoute]:
+def routes(gateway: Gateway) -> list[Route]:
     """Predict, classify, regress, status and metadata, of models, versions and labels."""
+    made = {
+        verb: (partial(_read, read, gateway.settings.limits.depth), partial(_write, write))
+        for verb, (read, write) in _VERBS.items()
+    }
 
-    async def ask(request: Request) -> Response:
+    async def ask(request: Request) -> Reply:
         verb = request.path_params["verb"]
-        if verb not in _VERBS:
-            raise RequestError(f"no :{verb[:50]}; there is :{', :'.join(_VERBS)}", status=404)
-        read, write = _VERBS[verb]
-        return await gateway.answer(
-            request, verb, partial(_read, read, gateway), partial(_write, write)
-        )
+        if verb not in made:
+            raise RequestError(f"no :{verb[:50]}; there is :{', :'.join(made)}", status=404)
+        return await gateway.answer(request, verb, *made[verb])
 
-    async def status(request: Request) -> Response:
+    async def status(request: Request) -> Reply:
         wanted = Wanted.of(request)
         number = wanted.version
         if wanted.label is not None:
@@ -45,7 +46,7 @@ def routes(gateway: Gateway) -> list[BaseRoute]:
         states = gateway.repository.status(wanted.model, version=number)
         return json_response(tfserving.status(states))
 
-    async def metadata(request: Request) -> Response:
+    async def metadata(request: Request) -> Reply:
         return json_response(tfserving.metadata(gateway.find(Wanted.of(request)).version))
 
     return [
@@ -55,9 +56,9 @@ def routes(gateway: Gateway) -> list[BaseRoute]:
     ]
 
 
-def _read(read: Any, gateway: Gateway, body: bytes, version: Version) -> Any:
-    return read(parse(body, gateway.settings.limits.depth), version)
+def _read(read: Any, depth: int, body: bytes, version: Version) -> Any:
+    return read(parse(body, depth), version)
 
 
-def _write(write: Any, outputs: dict[str, Array], call: Any, version: Version) -> Response:
+def _write(write: Any, outputs: dict[str, Array], call: Any, version: Version) -> Reply:
     return json_response(write(outputs, call, version))
