@@ -105,6 +105,26 @@ def test_a_body_without_json_is_the_only_input(versions):
         assert made.shape == shape
 
 
+def test_json_that_was_seen_before_is_remembered_and_its_tensors_are_still_checked(versions):
+    version = versions["number"]
+    tensor = {"name": version.inputs[0].name, "shape": [1, 1], "datatype": "FP32"}
+    head = json.dumps({"inputs": [tensor | {"parameters": {"binary_data_size": 4}}]}).encode()
+    for value in (1.0, 2.0, 3.0):
+        call = oip.read_infer(head + np.float32(value).tobytes(), len(head), version, 32)
+        assert next(iter(call.inputs.values())) == value
+    assert head in version.heads
+    for tail, words in ((b"abc", "got 4"), (b"abcde", "got 1 bytes more")):
+        with pytest.raises(RequestError, match=words):
+            oip.read_infer(head + tail, len(head), version, 32)
+    in_json = json.dumps({"inputs": [tensor | {"data": [1.0]}]}).encode()
+    oip.read_infer(in_json, None, version, 32)
+    assert in_json not in version.heads
+    for number in range(300):
+        named = json.dumps({"id": str(number), **json.loads(head)}).encode()
+        oip.read_infer(named + bytes(4), len(named), version, 32)
+    assert len(version.heads) <= 256
+
+
 def test_aligned_tensors_are_not_copied_and_others_are():
     spec = Spec("x", (None, 2), "float32")
     body = bytes(17)

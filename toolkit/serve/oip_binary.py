@@ -3,10 +3,11 @@
 A text is its length in 4 bytes and its UTF-8. No memory is taken for what a request only claims.
 """
 
+import functools
 import math
 import struct
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -15,6 +16,11 @@ from toolkit.serve.version import Array, Spec
 from toolkit.serve.wrong import described
 
 _LENGTH = struct.Struct("<I")
+
+
+@functools.cache
+def _little(name: str) -> "np.dtype[Any]":
+    return np.dtype(name).newbyteorder("<")
 
 
 def decode(body: bytes, start: int, size: int, spec: Spec, shape: Sequence[int]) -> Array:
@@ -34,7 +40,7 @@ def decode(body: bytes, start: int, size: int, spec: Spec, shape: Sequence[int])
     count = math.prod(shape)
     if spec.dtype == "str":
         return _texts(body, start, start + size, count, spec).reshape(shape)
-    dtype = np.dtype(spec.dtype).newbyteorder("<")
+    dtype = _little(spec.dtype)
     if size != count * dtype.itemsize:
         raise RequestError(
             f"input {spec.name}: expected {count * dtype.itemsize} bytes for {spec.dtype}"

@@ -51,14 +51,10 @@ def read_inputs(
             inputs[spec.name] = _from_json(tensor, spec, shape)
             continue
         if size > len(body) - place or start is None:
-            _refuse_size(spec, size, len(body) - place, start)
+            refuse_size(spec, size, len(body) - place, start)
         inputs[spec.name] = decode(body, place, size, spec, shape)
         place += size
-    if place != len(body):
-        raise RequestError(
-            f"expected the body to end after the tensors, got {len(body) - place} bytes more; "
-            f"send {BINARY} with each input that is sent as bytes"
-        )
+    check_end(body, place)
     by_name(specs, inputs, "inputs")
     same_count(specs, inputs)
     return inputs
@@ -145,7 +141,17 @@ def _size(tensor: dict[str, Any], spec: Spec) -> int | None:
     return size
 
 
-def _refuse_size(spec: Spec, size: int, left: int, start: int | None) -> NoReturn:
+def check_end(body: bytes, place: int) -> None:
+    """Refuse what comes after the last tensor."""
+    if place != len(body):
+        raise RequestError(
+            f"expected the body to end after the tensors, got {len(body) - place} bytes more; "
+            f"send {BINARY} with each input that is sent as bytes"
+        )
+
+
+def refuse_size(spec: Spec, size: int, left: int, start: int | None) -> NoReturn:
+    """Refuse a tensor that is longer than what is left, or whose JSON has no length."""
     if start is None:
         raise RequestError(
             f"input {spec.name}: {BINARY}: expected the header Inference-Header-Content-Length "

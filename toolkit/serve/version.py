@@ -73,6 +73,7 @@ class Version:
         joins: whether requests may be run together: every output has one row a sample, which
             does not depend on the others.
         threads: of the runtime for one call.
+        heads: what the JSON of binary requests said of late; see `oip.read_infer`.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Version:
         self.name, self.number, self.model, self.proof = name, number, model, proof
         self.golden, self.text, self.threads, self.inline = golden, text, threads, False
         self.seconds, self.most, self.joins = 0.0, 0, True
+        self.heads: dict[bytes, Any] = {}
         self.prepared = tuple(Spec(t.name, t.shape, t.dtype) for t in model.inputs)
         self.inputs = tuple(self._raw(tensor) for tensor in model.inputs)
         self.outputs: tuple[Tensor, ...] = model.outputs
