@@ -341,3 +341,42 @@ def test_tls(tmp_path):
         context = ssl.create_default_context(cafile=tmp_path / "cert.pem")
         url = f"https://127.0.0.1:{running.port}/v2"
         assert urllib.request.urlopen(url, context=context).status == 200
+
+
+def test_too_much_at_a_time_is_told_when_to_come_back(tmp_path):
+    from benchmarks.serving import WIDTH, wide
+
+    wide(tmp_path / "wide.onnx")
+    flags = ("--allow-unverified", "--queue", "1", "--batch-size", "1", "--timeout", "60")
+    with Running(tmp_path / "wide.onnx", *flags) as running:
+        body = json.dumps({"instances": [[0.5] * WIDTH] * 64}).encode()
+
+        def ask(_):
+            return running.post("/v1/models/wide:predict", body)
+
+        with concurrent.futures.ThreadPoolExecutor(24) as pool:
+            answers = list(pool.map(ask, range(96)))
+    statuses = [status for status, _, _ in answers]
+    assert set(statuses) == {200, 429}
+    refused = next(answer for answer in answers if answer[0] == 429)
+    assert int(refused[2]["Retry-After"]) >= 1
+    assert "try again" in refused[1]["error"]
+
+
+def test_an_answer_that_comes_too_late_is_504(tmp_path):
+    from benchmarks.serving import WIDTH, wide
+
+    wide(tmp_path / "wide.onnx")
+    flags = ("--allow-unverified", "--timeout", "0.3", "--batch-size", "1")
+    with Running(tmp_path / "wide.onnx", *flags) as running:
+        body = json.dumps({"instances": [[0.5] * WIDTH] * 32}).encode()
+
+        def ask(_):
+            return running.post("/v1/models/wide:predict", body)
+
+        with concurrent.futures.ThreadPoolExecutor(32) as pool:
+            answers = list(pool.map(ask, range(64)))
+        assert {status for status, _, _ in answers} >= {200, 504}
+        late = next(value for status, value, _ in answers if status == 504)
+        assert "too l" in late["error"]
+        assert running.get("/health/ready")[0] == 200
