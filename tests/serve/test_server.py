@@ -367,16 +367,15 @@ def test_an_answer_that_comes_too_late_is_504(tmp_path):
     from benchmarks.serving import WIDTH, wide
 
     wide(tmp_path / "wide.onnx")
-    flags = ("--allow-unverified", "--timeout", "0.3", "--batch-size", "1")
+    flags = ("--allow-unverified", "--timeout", "0.5", "--max-body", "64")
+    rows = np.full((12_000, WIDTH), 0.5, np.float32)  # takes a second and more
+    tensor = {"name": "input", "shape": rows.shape, "datatype": "FP32"}
+    head = json.dumps({"inputs": [tensor | {"parameters": {"binary_data_size": rows.nbytes}}]})
     with Running(tmp_path / "wide.onnx", *flags) as running:
-        body = json.dumps({"instances": [[0.5] * WIDTH] * 32}).encode()
-
-        def ask(_):
-            return running.post("/v1/models/wide:predict", body)
-
-        with concurrent.futures.ThreadPoolExecutor(32) as pool:
-            answers = list(pool.map(ask, range(64)))
-        assert {status for status, _, _ in answers} >= {200, 504}
-        late = next(value for status, value, _ in answers if status == 504)
-        assert "too l" in late["error"]
+        status, value, _ = running.post(
+            "/v2/models/wide/infer",
+            head.encode() + rows.tobytes(),
+            Inference_Header_Content_Length=str(len(head)),
+        )
+        assert (status, "too l" in value["error"]) == (504, True)
         assert running.get("/health/ready")[0] == 200
