@@ -14,6 +14,8 @@ from benchmarks import (
     plan_memory,
     recovery,
     scaling,
+    serving,
+    serving_ray,
     startup,
     streaming,
     throughput,
@@ -33,6 +35,8 @@ LONG = [
     export_quality,
     export_matrix,
     edge_overhead,
+    serving,
+    serving_ray,
 ]
 
 

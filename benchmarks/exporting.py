@@ -66,6 +66,14 @@ class TrainedRun:
 
 def trained(recipe: str, runs_dir: str, *options: str) -> TrainedRun:
     """Train one of RECIPES with one worker in both frameworks."""
-    command = [TOOLKIT, "train", RECIPES.get(recipe, recipe), "--workers", "1", "--runs-dir", runs_dir]
+    command = [
+        TOOLKIT,
+        "train",
+        RECIPES.get(recipe, recipe),
+        "--workers",
+        "1",
+        "--runs-dir",
+        runs_dir,
+    ]
     done = run([*command, "--json", *options])
     return TrainedRun(recipe, Path(json.loads(done.stdout)["run"]))
