@@ -90,7 +90,7 @@ class Running:
     def __init__(self, *arguments, **environment):
         command = [sys.executable, "-m", "toolkit", "serve", *map(str, arguments)]
         self.process = subprocess.Popen(
-            [*command, "--port", "0", "--log", "json"],
+            [*command[:4], "--port", "0", "--log", "json", *command[4:]],
             cwd=ROOT,
             env={**os.environ, **environment},
             stderr=subprocess.PIPE,
@@ -110,7 +110,9 @@ class Running:
             try:
                 self.log.append(json.loads(line))
             except ValueError:
-                self.log.append({"event": "text", "text": line})
+                found = re.search(r"serving address=(\S+)", line)  # of Ray Serve's form
+                told = {"event": "serving", "address": found[1]} if found else {"event": "text"}
+                self.log.append({**told, "text": line})
             if self.log[-1]["event"] == "serving":
                 self._there.set()
         self._there.set()

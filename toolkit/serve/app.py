@@ -14,6 +14,7 @@ from toolkit.serve.errors import RequestError, UnknownError
 from toolkit.serve.gateway import Gateway
 from toolkit.serve.guard import Guard, Receive, Scope, Send
 from toolkit.serve.logs import Log
+from toolkit.serve.memory import Memory
 from toolkit.serve.metrics import Metrics
 from toolkit.serve.repository import Repository, Source
 from toolkit.serve.settings import Settings
@@ -62,6 +63,7 @@ class Application:
 
     def __init__(self, sources: Sequence[Source], settings: Settings, log: Log) -> None:
         self.metrics, self.settings, self.log = Metrics(), settings, log
+        self._memory = Memory()
         self.repository = Repository(
             sources,
             settings.loading,
@@ -151,3 +153,5 @@ class Application:
         level = "warning" if facts.get("error") else "info"
         self.log.event(kind, level=level, **facts)
         self.metrics.event(facts.get("model", ""), kind)
+        if kind in ("unloaded", "refused"):
+            self._memory.freed()

