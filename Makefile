@@ -9,7 +9,7 @@ WORKERS ?= 2
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train-distributed test test-soak test-arm test-arm-quick fuzz lint format bench bench-quick lock clean distclean
+.PHONY: help setup train-distributed test test-soak test-arm test-arm-quick fuzz docs lint format bench bench-quick lock clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ test-arm-quick: $(READY) ## The same without training: a signed bundle, both run
 fuzz: $(READY) ## Damage bundles, manifests, golden vectors and key stores for SECONDS=60
 	@$(BIN)/python -m tests.bundle.fuzz $(SECONDS)
 
+docs: $(READY) ## Build the documentation into site/; any broken link is an error
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 lint: $(READY) ## Check style (ruff), types (mypy) and import rules (import-linter)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -71,7 +74,7 @@ lock: $(READY) ## Upgrade within pyproject.toml's ranges and pin again
 	@mv requirements.new requirements.lock
 
 clean: ## Remove caches and build output; runs/ and .venv are kept
-	@rm -rf dist build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf dist build site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -path ./$(VENV) -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## Remove .venv too

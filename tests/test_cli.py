@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.test_json import check
 from tests.conftest import ROOT, run_toolkit
 
 TORCH_ONLY = """
@@ -123,6 +124,7 @@ def test_the_example_of_ones_own_model_trains_exports_and_proves_itself(tmp_path
     recipe = ROOT / "docs" / "examples" / "own_model.py"
     result = run_toolkit("run", recipe, "--workers", "2", "--runs-dir", tmp_path, "--json")
     assert result.code == 0, result.err
+    check("run", result.json)
     assert result.json["frameworks"]["torch"]["val_accuracy"] > 0.9
     assert len(result.json["checks"]) == 3
     assert all(check["passed"] for check in result.json["checks"])

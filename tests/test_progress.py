@@ -9,7 +9,8 @@ import struct
 import subprocess
 import sys
 import termios
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import pytest
 from rich.console import Console
@@ -23,7 +24,9 @@ from types import SimpleNamespace as Report
 from toolkit.console import Screen
 
 def report(step, loss, speed):
-    return Report(step=step, steps=3000, epochs=100, loss=loss, samples_per_second=speed)
+    return Report(
+        step=step, steps=3000, epochs=100, loss=loss, samples_per_second=speed, scores={}
+    )
 
 def pause():
     time.sleep(0 if "fast" in sys.argv else 0.25)
@@ -62,6 +65,7 @@ class Report:
     epochs: int = 20
     loss: float = 0.41234
     samples_per_second: float = 12300.4
+    scores: Mapping[str, float] = field(default_factory=dict)
 
 
 class Time:

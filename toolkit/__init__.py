@@ -1,6 +1,7 @@
 """Train a Keras or PyTorch model data-parallel on Ray, export it, prove it, ship it.
 
-What a recipe needs can be imported from here. Importing this package loads no framework.
+What a recipe needs can be imported from here, and every stage as a function from `toolkit.api`.
+Importing this package loads no framework.
 """
 
 from toolkit.recipe import Recipe
@@ -11,9 +12,12 @@ from toolkit.specs import (
     Cosine,
     Data,
     EarlyStopping,
+    Experience,
     Linear,
     PerFramework,
+    Policy,
     Probe,
+    Rollout,
     Schedule,
     Split,
     StepDecay,
@@ -29,10 +33,13 @@ __all__ = [
     "Cosine",
     "Data",
     "EarlyStopping",
+    "Experience",
     "Linear",
     "PerFramework",
+    "Policy",
     "Probe",
     "Recipe",
+    "Rollout",
     "Schedule",
     "Split",
     "StepDecay",

@@ -9,10 +9,13 @@ import click
 from toolkit import pipeline
 from toolkit.bundle import keys as key_files
 from toolkit.bundle.stage import Wanted, passphrase_from, signers_of
-from toolkit.cli_options import OneOf, common, printing, run_option
-from toolkit.console import Screen, print_json
+from toolkit.cli_asked import screen_for, show_plan
+from toolkit.cli_options import common, dry_run_option, printing, run_option
+from toolkit.cli_types import Commands, OneOf
+from toolkit.console import print_json
 from toolkit.errors import UsageError
 from toolkit.export.job import PRECISIONS
+from toolkit.planning.files import plan_bundle
 from toolkit.runs import find_run
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -41,6 +44,7 @@ _store = click.option(
 @click.option("--license", "license_file", type=_FILE, help="Text file that goes into it.")
 @click.option("--allow-unverified", is_flag=True, help="Bundle files that did not pass.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Default: in the run.")
+@dry_run_option
 @common
 def bundle(
     run_name: str | None,
@@ -49,6 +53,7 @@ def bundle(
     output: Path | None,
     runs_dir: Path,
     as_json: bool,
+    dry_run: bool,
     **given: Any,
 ) -> None:
     """Make one signed file of a run's verified models for a device."""
@@ -57,8 +62,12 @@ def bundle(
     file: Path | None = given.pop("license_file")
     text = file.read_text(encoding="utf-8") if file is not None else ""
     wanted = Wanted(license=text, **given)
-    path = pipeline.bundle(find_run(runs_dir, run_name), wanted, signers_of(private), output)
-    screen = Screen(quiet=as_json)
+    run = find_run(runs_dir, run_name)
+    if dry_run:
+        show_plan(plan_bundle(run, wanted, len(private), output), as_json)
+        return
+    path = pipeline.bundle(run, wanted, signers_of(private), output)
+    screen = screen_for(as_json)
     screen.say(f"{path}, {path.stat().st_size / 1000:,.1f} kB")
     allow = " --allow-unsigned" if unsigned else " --keys keys.json"
     screen.say(f"on a device: python -m edge selftest {path.name}{allow}")
@@ -66,7 +75,7 @@ def bundle(
         print_json({"bundle": str(path), "bytes": path.stat().st_size, "signed": not unsigned})
 
 
-@click.group()
+@click.group(cls=Commands)
 def keys() -> None:
     """Make, list, rotate, retire and revoke the keys that bundles are signed with.
 
@@ -107,7 +116,7 @@ def list_keys(store: Path, as_json: bool) -> None:
     rows = [{"key": i, "state": key.state, "name": key.name} for i, key in found.keys.items()]
     if as_json:
         print_json({"keys": rows})
-    Screen(quiet=as_json).text([f"{r['key'][:16]}  {r['state']:<8} {r['name']}" for r in rows])
+    screen_for(as_json).text([f"{r['key'][:16]}  {r['state']:<8} {r['name']}" for r in rows])
 
 
 @keys.command()
@@ -129,6 +138,6 @@ def revoke(key: str, store: Path, as_json: bool) -> None:
 
 
 def _tell(key: str, message: str, as_json: bool) -> None:
-    Screen(quiet=as_json).say(message)
+    screen_for(as_json).say(message)
     if as_json:
         print_json({"key": key})

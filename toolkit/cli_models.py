@@ -9,10 +9,11 @@ import click
 
 from toolkit import pipeline
 from toolkit.bench import table
+from toolkit.cli_asked import screen_for, show_plan
 from toolkit.cli_options import (
-    OneOf,
     adopting,
     common,
+    dry_run_option,
     exporting,
     gates,
     printing,
@@ -20,19 +21,22 @@ from toolkit.cli_options import (
     require_passed,
     run_option,
 )
+from toolkit.cli_types import ModelFile, OneOf
 from toolkit.console import Screen, print_json
 from toolkit.errors import CheckError, UsageError
 from toolkit.files import write_bytes
-from toolkit.runs import Run, find_run
+from toolkit.planning.files import plan_adoption, plan_bench, plan_export, plan_verify
+from toolkit.runs import find_run
 
 
 @click.command()
-@click.argument("model", required=False)
+@click.argument("model", required=False, type=ModelFile(as_text=True))
 @adopting
 @run_option
 @exporting
 @click.option("--framework", type=OneOf("tf", "torch", "both"), help="Default: all of the run.")
 @gates
+@dry_run_option
 @common
 def export(
     model: str | None,
@@ -40,6 +44,7 @@ def export(
     framework: str | None,
     runs_dir: Path,
     as_json: bool,
+    dry_run: bool,
     **given: Any,
 ) -> None:
     """Export a run's models, or MODEL from elsewhere, to TFLite, ONNX and others.
@@ -47,15 +52,29 @@ def export(
     MODEL is a .keras, .h5, .pt2, .onnx or .tflite file, a SavedModel's folder, or module:function
     that returns a torch module (your own code, which runs with your rights). It becomes a run.
     """
-    screen, request = Screen(quiet=as_json), request_of(given)
+    screen, request = screen_for(as_json), request_of(given)
     if model is not None and (run_name or framework):
         raise UsageError("give either MODEL or --run and --framework, not both")
-    found = _adopt(model, given, runs_dir) if model is not None else find_run(runs_dir, run_name)
+    best = "best" in given["precisions"]
+    if dry_run and model is not None:
+        named = bool(given["targets"])
+        plan = plan_adoption(
+            _adoption(model, given), runs_dir, request, targets_given=named, best=best
+        )
+        show_plan(plan, as_json)
+        return
+    if model is not None:
+        found = pipeline.adopt(_adoption(model, given), runs_dir)
+    else:
+        found = find_run(runs_dir, run_name)
     both = {"both": ("tf", "torch")}
     chosen = found.frameworks if framework is None else both.get(framework, (framework,))
     if not given["targets"]:
         request = request.fitting(chosen)
-    if "best" in given["precisions"]:
+    if dry_run:
+        show_plan(plan_export(found, request, chosen, best=best), as_json)
+        return
+    if best:
         limits = pipeline.Limits(given["min_agreement"], given["max_drop"])
         rungs = pipeline.best(found, request, chosen, limits)
         screen.rungs(rungs)
@@ -71,7 +90,7 @@ def export(
 
 
 @click.command()
-@click.argument("files", nargs=-1, metavar="[A B]")
+@click.argument("files", nargs=-1, type=ModelFile(as_text=True), metavar="[A B]")
 @run_option
 @gates
 @click.option(
@@ -79,22 +98,28 @@ def export(
     type=click.Path(path_type=Path, dir_okay=False),
     help="For A and B: .npz of inputs. Default: made up from the signature.",
 )
+@dry_run_option
 @common
 def verify(
     files: Sequence[str],
     run_name: str | None,
-    max_drop: float | None,
-    min_agreement: float | None,
-    samples: Path | None,
     runs_dir: Path,
     as_json: bool,
+    dry_run: bool,
+    **given: Any,
 ) -> None:
     """Prove that a run's files predict what was trained, or compare two model files A and B."""
-    screen, limits = Screen(quiet=as_json), pipeline.Limits(min_agreement, max_drop)
+    screen = screen_for(as_json)
+    limits = pipeline.Limits(given["min_agreement"], given["max_drop"])
+    if files and dry_run:
+        raise UsageError("--dry-run shows the plan of a run's verification; leave A and B out")
     if files:
-        _verify_pair(files, samples, limits, screen, as_json)
+        _verify_pair(files, given["samples"], limits, screen, as_json)
         return
     found = find_run(runs_dir, run_name)
+    if dry_run:
+        show_plan(plan_verify(found), as_json)
+        return
     checks = pipeline.verify(found, limits)
     screen.checks(checks)
     if as_json:
@@ -109,7 +134,7 @@ def verify(
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=ModelFile())
 @click.option("--graph", is_flag=True, help="Draw the graph in Netron or Model Explorer.")
 @printing
 def inspect(file: Path, graph: bool, as_json: bool) -> None:
@@ -121,11 +146,11 @@ def inspect(file: Path, graph: bool, as_json: bool) -> None:
     if as_json:
         print_json(found.to_json())
         return
-    Screen().text(found.lines())
+    screen_for().text(found.lines())
 
 
 @click.command()
-@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, type=ModelFile())
 @run_option
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True)
 @click.option(
@@ -142,6 +167,7 @@ def inspect(file: Path, graph: bool, as_json: bool) -> None:
 @click.option(
     "--plot", type=click.Path(path_type=Path), help="Draw accuracy, latency and size: .svg or .png."
 )
+@dry_run_option
 @common
 def bench(
     files: Sequence[Path],
@@ -150,10 +176,16 @@ def bench(
     plot: Path | None,
     runs_dir: Path,
     as_json: bool,
+    dry_run: bool,
     **given: Any,
 ) -> None:
     """Measure the exported files of a run, or any .tflite and .onnx FILES, on this machine."""
-    screen = Screen(quiet=as_json)
+    screen = screen_for(as_json)
+    if dry_run:
+        if files:
+            raise UsageError("--dry-run shows the plan of a run's benchmark; leave FILES out")
+        show_plan(plan_bench(find_run(runs_dir, run_name), **given), as_json)
+        return
     if files:
         rows = pipeline.bench_files(files, **given)
     else:
@@ -188,8 +220,6 @@ def _verify_pair(
         raise CheckError("the two models differ: " + "; ".join(result.reasons))
 
 
-def _adopt(model: str, given: dict[str, Any], runs_dir: Path) -> Run:
+def _adoption(model: str, given: dict[str, Any]) -> pipeline.Adoption:
     names = [field.name for field in fields(pipeline.Adoption) if field.name != "model"]
-    return pipeline.adopt(
-        pipeline.Adoption(model, **{name: given[name] for name in names}), runs_dir
-    )
+    return pipeline.Adoption(model, **{name: given[name] for name in names})

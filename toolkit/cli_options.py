@@ -1,4 +1,4 @@
-"""The command line's options: their types, and the groups that several commands share."""
+"""The command line's options: the groups that several commands share."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -6,67 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from toolkit.artifacts import Check
-from toolkit.errors import CheckError, nearest
+from toolkit.cli_asked import flag, remember, settle, verbosely
+from toolkit.cli_types import Every, Location, OneOf, Recipe, RunName, Workers
+from toolkit.errors import CheckError
 from toolkit.export.job import DEFAULT_OPSET, PRECISIONS, TARGETS
 from toolkit.export.request import FURTHER_TARGETS, Request
 from toolkit.runs import Run
-
-
-class OneOf(click.ParamType[Any]):
-    """One of a few names; an unknown one is answered with the nearest."""
-
-    def __init__(self, *names: str) -> None:
-        self.names = names
-        self.name = "|".join(names)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if value not in self.names:
-            self.fail(f"{value!r} is not known; {nearest(str(value), self.names)}", param, ctx)
-        return str(value)
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        names = (name for name in self.names if name.startswith(incomplete))
-        return [CompletionItem(name) for name in names]
-
-
-class Workers(click.ParamType[Any]):
-    """Least and most workers, or 'auto' for None."""
-
-    name = "N|MIN:MAX|auto"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, int] | None:
-        if value in ("auto", None) or isinstance(value, tuple):
-            return value if isinstance(value, tuple) else None
-        least, colon, most = str(value).partition(":")
-        parts = [least, most] if colon else [least, least]
-        if not all(part.isdecimal() and int(part) > 0 for part in parts):
-            self.fail(f"{value!r} is neither N, nor MIN:MAX, nor 'auto', from 1 on", param, ctx)
-        if int(parts[0]) > int(parts[1]):
-            self.fail(f"{value!r}: the first number must not be above the second", param, ctx)
-        return int(parts[0]), int(parts[1])
-
-
-class Every(click.ParamType[Any]):
-    """When to write checkpoints: a word, or a number of steps."""
-
-    name = "auto|epoch|never|STEPS"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> str | int:
-        if value in ("auto", "epoch", "never"):
-            return str(value)
-        if not str(value).isdecimal() or int(value) < 1:
-            words = "'auto', 'epoch' or 'never'"
-            self.fail(f"{value!r} is neither a number of steps from 1 on nor {words}", param, ctx)
-        return int(value)
 
 
 def _apply(options: list[Any], function: Callable[..., Any]) -> Callable[..., Any]:
@@ -77,11 +24,26 @@ def printing(function: Callable[..., Any]) -> Callable[..., Any]:
     """Options of every command."""
     options = [
         click.option(
-            "--json", "as_json", is_flag=True, help="Print the result as one JSON object."
+            "--json",
+            "as_json",
+            is_flag=True,
+            callback=remember,
+            help="Print the result as one JSON object.",
         ),
-        click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks."),
+        flag("-q", "--quiet", help="Say nothing but results and errors."),
+        flag("-v", "--verbose", help="Say where settings come from, and let others print."),
+        flag("--debug", help="Show tracebacks."),
+        click.option(
+            "--config",
+            type=click.Path(path_type=Path, dir_okay=False),
+            is_eager=True,
+            expose_value=False,
+            envvar="TOOLKIT_CONFIG",
+            callback=settle,
+            help="Settings file. Default: toolkit.toml here or above.",
+        ),
     ]
-    return _apply(options, function)
+    return _apply(options, verbosely(function))
 
 
 def common(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -91,7 +53,6 @@ def common(function: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Path(path_type=Path, file_okay=False),
         default=Path("runs"),
         show_default=True,
-        envvar="TOOLKIT_RUNS_DIR",
         help="Folder of all runs.",
     )
     return printing(runs_dir(function))
@@ -100,7 +61,7 @@ def common(function: Callable[..., Any]) -> Callable[..., Any]:
 def training(function: Callable[..., Any]) -> Callable[..., Any]:
     """Options of the commands that train."""
     options = [
-        click.argument("recipe", default="linear"),
+        click.argument("recipe", default="linear", type=Recipe()),
         click.option(
             "--framework",
             type=OneOf("tf", "torch", "both"),
@@ -135,6 +96,7 @@ def training(function: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--checkpoint-dir",
+            type=Location(),
             metavar="PATH|URL",
             help="Default: in the run. Or a shared folder, s3://bucket/prefix, gs://...",
         ),
@@ -146,7 +108,6 @@ def training(function: Callable[..., Any]) -> Callable[..., Any]:
             help="Checkpoints to keep, besides the best where the recipe has 'keep_best'.",
         ),
         click.option("--ledger", is_flag=True, help="Count how often each sample is trained."),
-        click.option("-v", "--verbose", is_flag=True, help="Let Ray and the workers print."),
     ]
     return _apply(options, function)
 
@@ -264,4 +225,10 @@ def require_passed(checks: Sequence[Check], run: Run) -> None:
         )
 
 
-run_option = click.option("--run", "run_name", metavar="RUN", help="Default: the latest.")
+run_option = click.option(
+    "--run", "run_name", type=RunName(), metavar="RUN", help="Default: the latest."
+)
+
+dry_run_option = click.option(
+    "--dry-run", is_flag=True, help="Show what would be done and written, and do nothing."
+)

@@ -11,8 +11,10 @@ import click
 
 from toolkit import cleaning
 from toolkit.cleaning import Found, Item
-from toolkit.cli_options import OneOf, common, printing
-from toolkit.console import Screen, print_json
+from toolkit.cli_asked import screen_for
+from toolkit.cli_options import common, printing
+from toolkit.cli_types import OneOf
+from toolkit.console import print_json
 from toolkit.errors import CheckError, StorageError, UsageError
 from toolkit.files import make_directory, write_bytes
 from toolkit.recipe import FRAMEWORKS
@@ -79,7 +81,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _say(wish: Wish, made: Draft) -> None:
-    screen = Screen()
+    screen = screen_for()
     for name, value in made.facts.items():
         if value:
             screen.say(f"{name:<10} {_shown(value)}")
@@ -159,7 +161,7 @@ def doctor(runs_dir: Path, as_json: bool, deep: bool, everything: bool) -> None:
     if as_json:
         rows = [asdict(each) for each in found]
         print_json({"passed": not counts[PROBLEM], "counts": counts, "checks": rows})
-    screen = Screen(quiet=as_json)
+    screen = screen_for(as_json)
     shown = [each for each in found if everything or each.status != OK]
     if shown:
         screen.table(
@@ -197,7 +199,7 @@ def clean(runs_dir: Path, as_json: bool, yes: bool, **given: Any) -> None:
     go. A run that is being trained stays.
     """
     found = cleaning.find(runs_dir, cleaning.Wanted(**given))
-    screen = Screen(quiet=as_json)
+    screen = screen_for(as_json)
     if found.items:
         rows = [(str(i.path), i.kind, sized(i.bytes), i.reason) for i in found.items]
         screen.table(("path", "kind", "size", "why"), rows)

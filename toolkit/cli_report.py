@@ -5,8 +5,9 @@ from pathlib import Path
 import click
 
 from toolkit import pipeline
+from toolkit.cli_asked import screen_for
 from toolkit.cli_options import common, run_option
-from toolkit.console import Screen, print_json
+from toolkit.console import print_json
 from toolkit.runs import find_run
 
 
@@ -23,6 +24,6 @@ def report(run_name: str | None, output: Path | None, runs_dir: Path, as_json: b
     """Write one offline HTML file about a run: curves, proofs, what it costs, how to repeat it."""
     facts, path = pipeline.report(find_run(runs_dir, run_name), output)
     length = path.stat().st_size
-    Screen(quiet=as_json).say(f"{path}, {length / 1000:,.1f} kB; open it in a browser")
+    screen_for(as_json).say(f"{path}, {length / 1000:,.1f} kB; open it in a browser")
     if as_json:
         print_json({"report": str(path), "bytes": length, "facts": facts.to_json()})

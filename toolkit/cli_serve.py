@@ -9,7 +9,9 @@ import click
 
 from toolkit import pipeline
 from toolkit.bundle.stage import Wanted
-from toolkit.cli_options import OneOf, Workers, common
+from toolkit.cli_asked import verbose
+from toolkit.cli_options import common
+from toolkit.cli_types import ModelFile, OneOf, Workers
 from toolkit.errors import NotFoundError, UsageError
 from toolkit.export.job import PRECISIONS
 from toolkit.serve.settings import Batching, Limits, Loading, Settings
@@ -81,7 +83,12 @@ def _options(function: Any) -> Any:
 
 
 @click.command()
-@click.argument("models", nargs=-1, metavar="[[NAME=]MODEL]...")
+@click.argument(
+    "models",
+    nargs=-1,
+    type=ModelFile(also_runs=True, as_text=True),
+    metavar="[[NAME=]MODEL]...",
+)
 @_options
 @common
 def serve(models: tuple[str, ...], runs_dir: Path, as_json: bool, **given: Any) -> None:
@@ -90,6 +97,8 @@ def serve(models: tuple[str, ...], runs_dir: Path, as_json: bool, **given: Any) 
     MODEL is a run (default: the latest), a bundle, a .tflite or .onnx file, or a folder of
     versions 1, 2, ..., which is watched. A model without a passing verification is refused.
     """
+    from toolkit.serve.logs import Log
+
     settings = _settings(given)
     with tempfile.TemporaryDirectory() as scratch:
         wanted = Wanted(
@@ -98,10 +107,11 @@ def serve(models: tuple[str, ...], runs_dir: Path, as_json: bool, **given: Any) 
             allow_unverified=given["allow_unverified"],
         )
         sources = pipeline.serve_sources(models, runs_dir, Path(scratch), wanted)
+        log = Log(as_json or given["log"] == "json")
         if given["ray"]:
-            _on_ray(sources, settings, given)
+            _on_ray(sources, settings, given, log)
         else:
-            _here(sources, settings, given, as_json)
+            _here(sources, settings, given, log)
 
 
 def _settings(given: dict[str, Any]) -> Settings:
@@ -122,7 +132,7 @@ def _settings(given: dict[str, Any]) -> Settings:
         ),
         token=_token(given["token_file"]),
         is_local=is_loopback(given["host"]),
-        access_log=given["access_log"],
+        access_log=given["access_log"] or verbose(),
         trace=given["trace"],
     )
 
@@ -139,34 +149,29 @@ def _token(file: Path | None) -> str:
     try:
         token = file.read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:
-        raise NotFoundError(f"--token-file {file} cannot be read: {error}") from error
+        raise NotFoundError(
+            f"--token-file {file} cannot be read: {getattr(error, 'strerror', None) or error}; "
+            "write the token into it, or set TOOLKIT_TOKEN"
+        ) from error
     if not token or not token.isprintable() or " " in token:
         raise UsageError(f"--token-file {file} holds no token: one line without spaces")
     return token
 
 
-def _here(sources: Any, settings: Settings, given: dict[str, Any], as_json: bool) -> None:
-    from toolkit.serve.logs import Log
+def _here(sources: Any, settings: Settings, given: dict[str, Any], log: Any) -> None:
     from toolkit.serve.server import Address, serve
 
     address = Address(
         given["host"], given["port"], given["tls_cert"], given["tls_key"], given["linger"]
     )
-    serve(sources, settings, address, Log(as_json or given["log"] == "json"))
+    serve(sources, settings, address, log)
 
 
-def _on_ray(sources: Any, settings: Settings, given: dict[str, Any]) -> None:
-    from toolkit.serve.on_ray import Replicas, serve_on_ray
+def _on_ray(sources: Any, settings: Settings, given: dict[str, Any], log: Any) -> None:
+    from toolkit.serve.on_ray import Front, Replicas, serve_on_ray
 
     if given["tls_cert"]:
         raise UsageError("--tls-cert: Ray Serve speaks no TLS; put a proxy before it")
     replicas = Replicas(given["replicas"] or (1, 1), given["cpus"], given["gpus"])
-    serve_on_ray(
-        sources,
-        settings,
-        replicas,
-        host=given["host"],
-        port=given["port"],
-        cluster=given["address"],
-        haproxy=given["haproxy"],
-    )
+    front = Front(given["host"], given["port"], given["address"], given["haproxy"])
+    serve_on_ray(sources, settings, replicas, front, log)

@@ -8,16 +8,21 @@ from typing import Any
 import click
 
 from toolkit import pipeline, source
+from toolkit.cli_asked import screen_for, show_plan, verbose
 from toolkit.cli_options import (
     common,
+    dry_run_option,
     exporting,
     gates,
     request_of,
     require_passed,
     training,
 )
+from toolkit.cli_types import RunName
 from toolkit.console import Screen, print_json
 from toolkit.errors import CheckError, UsageError
+from toolkit.planning.plan import Plan
+from toolkit.planning.train import plan_proof, plan_resume, plan_run, plan_train
 from toolkit.recipe import TITLES
 from toolkit.runs import Run, find_run
 from toolkit.train.session import Options
@@ -27,6 +32,7 @@ from toolkit.train.session import Options
 @training
 @click.option(
     "--resume",
+    type=RunName(),
     is_flag=False,
     flag_value="",
     metavar="[RUN]",
@@ -44,12 +50,24 @@ from toolkit.train.session import Options
     show_default=True,
     help="Steps that --prove trains.",
 )
+@dry_run_option
 @common
 def train(
-    runs_dir: Path, as_json: bool, resume: str | None, prove: bool, steps: int, **given: Any
+    runs_dir: Path,
+    as_json: bool,
+    resume: str | None,
+    prove: bool,
+    steps: int,
+    dry_run: bool,
+    **given: Any,
 ) -> None:
     """Train RECIPE (a name or a .py file) on Ray workers."""
-    screen = Screen(quiet=as_json)
+    if prove and resume is not None:
+        raise UsageError("--prove trains anew: give either --prove or --resume")
+    screen = screen_for(as_json)
+    if dry_run:
+        show_plan(_plan(given, runs_dir, resume, steps if prove else None), as_json)
+        return
     if prove:
         _prove(given, steps, screen, as_json)
         return
@@ -67,24 +85,38 @@ def train(
 @training
 @exporting
 @gates
+@dry_run_option
 @common
 def run(
     runs_dir: Path,
     as_json: bool,
     max_drop: float | None,
     min_agreement: float | None,
+    dry_run: bool,
     **given: Any,
 ) -> None:
     """Train RECIPE, export it and verify every file, in one go."""
-    screen = Screen(quiet=as_json)
+    screen = screen_for(as_json)
     limits = pipeline.Limits(min_agreement, max_drop)
     job = pipeline.Job(*_job(given), request_of(given), limits)
+    if dry_run:
+        show_plan(plan_run(job, runs_dir), as_json)
+        return
     done, checks = pipeline.run_all(job, runs_dir, screen)
     screen.checks(checks)
     screen.say(_where(done))
     if as_json:
         print_json(_run_json(done) | {"checks": [asdict(check) for check in checks]})
     require_passed(checks, done)
+
+
+def _plan(given: dict[str, Any], runs_dir: Path, resume: str | None, steps: int | None) -> Plan:
+    if resume is not None:
+        found = find_run(runs_dir, resume or None, unfinished=True)
+        return plan_resume(found, _resuming(given))
+    if steps is not None:
+        return plan_proof(*_job(given), steps, runs_dir)
+    return plan_train(*_job(given), runs_dir)
 
 
 def _job(given: dict[str, Any]) -> tuple[source.RecipeSource, Options]:
@@ -98,8 +130,8 @@ def _job(given: dict[str, Any]) -> tuple[source.RecipeSource, Options]:
 
 
 def _options(given: dict[str, Any], frameworks: tuple[str, ...] = ()) -> Options:
-    own = {field.name for field in fields(Options)} - {"frameworks"}
-    return Options(frameworks, **{name: given[name] for name in own})
+    own = {field.name for field in fields(Options)} - {"frameworks", "verbose"}
+    return Options(frameworks, verbose=verbose(), **{name: given[name] for name in own})
 
 
 def _resuming(given: dict[str, Any]) -> Options:
@@ -109,7 +141,7 @@ def _resuming(given: dict[str, Any]) -> Options:
         UsageError: names the option.
     """
     context = click.get_current_context()
-    free = {"workers", "address", "max_failures", "verbose", "runs_dir", "as_json", "resume"}
+    free = {"workers", "address", "max_failures"}
     for name in given:
         source = context.get_parameter_source(name)
         if name not in free and source is click.core.ParameterSource.COMMANDLINE:

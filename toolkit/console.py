@@ -11,6 +11,7 @@ from rich.console import Console
 from toolkit.artifacts import Check, Export
 from toolkit.bench.measure import BenchRow
 from toolkit.errors import ToolkitError
+from toolkit.files import finite
 from toolkit.ladder import Rung
 from toolkit.progress import Display, Report, display
 from toolkit.recipe import TITLES
@@ -20,6 +21,7 @@ from toolkit.train.prove import Proof
 if TYPE_CHECKING:  # rich's parts are imported where they are used: --help needs none
     from rich.table import Table
 
+_SHOWN = ("val_", "play_")  # figures that a model is judged by
 _NUMERIC = frozenset(
     (
         "batch",
@@ -47,10 +49,12 @@ class Screen:
 
     Args:
         quiet: print nothing but errors, as for --json.
+        terse: print nothing but results and errors, as for --quiet.
     """
 
-    def __init__(self, *, quiet: bool = False) -> None:
-        self._messages = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+    def __init__(self, *, quiet: bool = False, terse: bool = False) -> None:
+        silent = quiet or terse
+        self._messages = Console(stderr=True, quiet=silent, highlight=False, soft_wrap=True)
         self._results = Console(quiet=quiet, highlight=False, width=_width())
         self._display = Display()
 
@@ -87,7 +91,7 @@ class Screen:
         """Say how training went, a line a framework."""
         for framework, facts in run.facts["frameworks"].items():
             metrics = ", ".join(
-                f"{name} {facts[name]:.4g}" for name in facts if name.startswith("val_")
+                f"{name} {facts[name]:.4g}" for name in facts if name.startswith(_SHOWN)
             )
             self.say(
                 f"{TITLES[framework]:<10} {facts['steps']} steps in "
@@ -244,10 +248,10 @@ def verified_state(run: Run) -> bool | None:
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON object on stdout."""
+    """Print one JSON object on stdout; NaN and infinity become null."""
     import json
 
-    sys.stdout.write(json.dumps(value) + "\n")
+    sys.stdout.write(json.dumps(finite(value), allow_nan=False) + "\n")
     sys.stdout.flush()
 
 

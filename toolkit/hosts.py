@@ -8,6 +8,8 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
+import threading
 import time
 import traceback
 from abc import ABC, abstractmethod
@@ -22,6 +24,7 @@ from toolkit.errors import ToolkitError
 _TAIL_LINES = 12
 _LOOK_SECONDS = 0.2
 _EXIT_SECONDS = 2.0
+_STARTING = threading.Lock()
 
 
 class HostError(ToolkitError):
@@ -75,7 +78,8 @@ class ChildProcesses(Host):
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe(duplex=False)
         process = context.Process(target=_child, args=(theirs, function, args, log), daemon=True)
-        process.start()
+        with _main_hidden():
+            process.start()
         theirs.close()
         self._processes.add(process)
         try:
@@ -108,6 +112,23 @@ class ChildProcesses(Host):
         if succeeded:
             return value
         raise value
+
+
+@contextlib.contextmanager
+def _main_hidden() -> Iterator[None]:
+    """Keep a child from importing the caller's script, which would run all of it once more.
+
+    Nothing of it is needed there: functions are the toolkit's own, recipes travel as text. So a
+    script that calls a stage at its top needs no `if __name__ == "__main__"`.
+    """
+    names = vars(sys.modules["__main__"])
+    with _STARTING:
+        kept: dict[str, Any] = {n: names[n] for n in ("__file__", "__spec__") if n in names}
+        names.update(dict.fromkeys(kept))
+        try:
+            yield
+        finally:
+            names.update(kept)
 
 
 def then(first: "Future[Any]", start: Callable[[Any], "Future[Any]"]) -> "Future[Any]":

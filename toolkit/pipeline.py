@@ -28,7 +28,7 @@ from toolkit.errors import DataError, NotFoundError, ToolkitError, UsageError
 from toolkit.export.request import STATIC, Request
 from toolkit.export.stage import Exporter
 from toolkit.export.stage import export as export_stage
-from toolkit.files import write_bytes, write_json
+from toolkit.files import make_directory, write_bytes, write_json
 from toolkit.hosts import ChildProcesses, Host
 from toolkit.inspection import viewer
 from toolkit.inspection.inspect import inspect_file
@@ -159,8 +159,8 @@ def export(run: Run, request: Request, frameworks: Sequence[str]) -> list[Export
         ConversionError: a conversion failed.
     """
     request.check(frameworks)
-    models = _models(run, frameworks)
-    calibration = _calibration(run) if set(request.precisions) & set(STATIC) else None
+    models = models_for(run, frameworks)
+    calibration = calibration_of(run) if set(request.precisions) & set(STATIC) else None
     with ChildProcesses() as children:
         exporter = Exporter(run, request, models, lambda _: children, children)
         return export_stage(exporter, calibration)
@@ -175,9 +175,9 @@ def best(
         CheckError: not even fp32 passes.
     """
     request.check(frameworks)
-    models = _models(run, frameworks)
+    models = models_for(run, frameworks)
     try:
-        calibration: Calibration | ToolkitError = _calibration(run)
+        calibration: Calibration | ToolkitError = calibration_of(run)
     except DataError as error:
         calibration = error
     with ChildProcesses() as children:
@@ -236,14 +236,13 @@ def bench(run: Run, threads: int, batch: int, seconds: float) -> list[BenchRow]:
         NotFoundError: nothing was exported yet.
     """
     rows = []
+    known = "recipe" in run.facts or evidence_of(run).validation is not None
     with ChildProcesses() as children:
-        for export in run.exports:
-            if export.target not in ("tflite", "onnx"):
-                continue
+        for export in bench_files_of(run):
             golden = run.golden(export.framework)
             question = BenchQuestion(
                 inputs=preprocess(run.card, golden.inputs),
-                targets=golden.targets if run.card.metrics else None,
+                targets=golden.targets if run.card.metrics and known else None,
                 reference=golden.outputs,
                 metric=next(iter(run.card.metrics), ""),
                 decision=run.card.decision,
@@ -255,12 +254,22 @@ def bench(run: Run, threads: int, batch: int, seconds: float) -> list[BenchRow]:
             name = Path(export.file).name
             files = {name: run.read(export.file)}
             rows += bench_stage(files, question, children, lambda file: run.log(f"bench-{file}"))
-    if not rows:
-        raise NotFoundError(f"run {run.name} has no exported files; export first: toolkit export")
     hashes = {Path(export.file).name: export.sha256 for export in run.exports}
     kept = [row | {"sha256": hashes[row["file"]]} for row in table.to_json(rows)]
     write_json(run.path / "bench.json", {"run": run.name, "files": kept})
     return rows
+
+
+def bench_files_of(run: Run) -> list[Export]:
+    """The files of a run that `bench` measures.
+
+    Raises:
+        NotFoundError: nothing was exported yet.
+    """
+    found = [export for export in run.exports if export.target in ("tflite", "onnx")]
+    if not found:
+        raise NotFoundError(f"run {run.name} has no exported files; export first: toolkit export")
+    return found
 
 
 def bench_files(paths: Sequence[Path], threads: int, batch: int, seconds: float) -> list[BenchRow]:
@@ -279,11 +288,18 @@ def bundle(run: Run, wanted: Wanted, signers: Sequence["Signer"], output: Path |
         UsageError: the run's files do not make a bundle.
     """
     name, content = bundle_stage(run, wanted, signers)
+    path = bundle_path(run, name, output)
     if output is None:
-        return run.write(f"bundles/{name}", content)
-    path = output / name if output.is_dir() else output
+        make_directory(path.parent)
     write_bytes(path, content)
     return path
+
+
+def bundle_path(run: Run, name: str, output: Path | None) -> Path:
+    """Where a bundle of that name is written: in the run, in the folder `output`, or to it."""
+    if output is None:
+        return run.path / "bundles" / name
+    return output / name if output.is_dir() else output
 
 
 def serve_sources(
@@ -370,7 +386,7 @@ def run_all(job: Job, root: Path, screen: Screen) -> tuple[Run, list[Check]]:
         def export_in(name: str, group: WorkerGroup) -> None:
             models = {name: models_of(run)[name]}
             exporter = Exporter(run, request, models, lambda _: group, children)
-            export_stage(exporter, _calibration(run) if static else None)
+            export_stage(exporter, calibration_of(run) if static else None)
 
         trained.train(export_in)
         screen.trained(run)
@@ -392,7 +408,12 @@ def _to_tensorboard(run: Run, checks: Sequence[Check]) -> None:
             events.text("precisions", as_markdown(checks))
 
 
-def _models(run: Run, frameworks: Sequence[str]) -> dict[str, ModelSource]:
+def models_for(run: Run, frameworks: Sequence[str]) -> dict[str, ModelSource]:
+    """A run's models of these frameworks.
+
+    Raises:
+        UsageError: it was not trained with one of them.
+    """
     for framework in frameworks:
         if framework not in run.frameworks:
             trained = ", ".join(run.frameworks) or "nothing yet"
@@ -404,7 +425,12 @@ def _models(run: Run, frameworks: Sequence[str]) -> dict[str, ModelSource]:
     return {framework: models[framework] for framework in frameworks}
 
 
-def _calibration(run: Run) -> Calibration:
+def calibration_of(run: Run) -> Calibration:
+    """Samples that static quantisation sees.
+
+    Raises:
+        DataError: the run has none.
+    """
     return calibrate(evidence_of(run), run.card)
 
 

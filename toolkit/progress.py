@@ -5,7 +5,7 @@ What is told about, and when, is decided by the training; this only shows it.
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, Self
 
 from toolkit.recipe import TITLES
@@ -40,6 +40,10 @@ class Report(Protocol):
     @property
     def samples_per_second(self) -> float:
         """Over all workers."""
+
+    @property
+    def scores(self) -> Mapping[str, float]:
+        """Of players that bring the samples, by name; empty where there are none."""
 
 
 class Display:
@@ -211,7 +215,9 @@ def _epoch(report: Report) -> str:
 
 
 def _figures(report: Report, left: float | None) -> list[str]:
-    figures = [f"loss {report.loss:.4g}", f"{_short(report.samples_per_second)} samples/s"]
+    figures = [f"loss {report.loss:.4g}"]
+    figures += [f"{name} {value:.4g}" for name, value in report.scores.items()]
+    figures.append(f"{_short(report.samples_per_second)} samples/s")
     if left:
         figures.append(f"{duration(left)} left")
     return figures

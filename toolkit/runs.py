@@ -48,6 +48,9 @@ class Run:
         self.path = path
         self._lock = threading.RLock()  # frameworks are trained in threads of their own
 
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
     @classmethod
     def create(cls, root: Path, name: str, source: RecipeSource, facts: Mapping[str, Any]) -> Self:
         """Make a new run directory under `root` and write its recipe and first run.json.
@@ -313,13 +316,16 @@ def find_run(root: Path, name: str | None, *, unfinished: bool = False) -> Run:
     runs = list_runs(root)
     if name:
         known = nearest(name, [run.name for run in runs])
+        known = known if runs else "it holds no runs: check --runs-dir, or train: toolkit train"
         raise NotFoundError(f"there is no run {name!r} in {root}; {known}")
     if unfinished:
         trained = [run for run in runs if run.facts["status"] not in (*_DONE, "adopting")]
     else:
         trained = [run for run in runs if run.facts["status"] in _DONE]
     if not trained and unfinished:
-        raise NotFoundError(f"there is no run in {root} whose training is unfinished")
+        raise NotFoundError(
+            f"there is no run in {root} whose training is unfinished; all runs: toolkit runs"
+        )
     if not trained:
         raise NotFoundError(f"there is no trained run in {root}; train one first: toolkit train")
     return trained[-1]

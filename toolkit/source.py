@@ -73,6 +73,12 @@ class RecipeSource:
         return module
 
 
+def built_in() -> dict[str, Path]:
+    """The recipes that ship with the package: file by name."""
+    files = sorted(_BUILT_IN.glob("[!_]*.py"))
+    return {file.stem: file for file in files}
+
+
 def find(name: str, overrides: Mapping[str, Any] | None = None) -> RecipeSource:
     """Return the source of a recipe that ships with the package, or of a file.
 
@@ -80,16 +86,19 @@ def find(name: str, overrides: Mapping[str, Any] | None = None) -> RecipeSource:
         NotFoundError: no such recipe or file; names the nearest.
     """
     path = Path(name)
-    built_in = {file.stem: file for file in _BUILT_IN.glob("*.py") if file.stem != "__init__"}
     if path.suffix != ".py" and len(path.parts) == 1:
-        if name not in built_in:
-            hint = f"{nearest(name, built_in)} Or give the path of a .py file."
+        shipped = built_in()
+        if name not in shipped:
+            hint = f"{nearest(name, shipped)}; or give the path of a .py file"
             raise NotFoundError(f"there is no recipe {name!r}; {hint}")
-        path = built_in[name]
+        path = shipped[name]
     try:
         text = path.read_text(encoding="utf-8-sig")  # without a byte order mark
     except (OSError, UnicodeDecodeError) as error:
-        raise NotFoundError(f"recipe file {name!r} cannot be read: {error}") from error
+        raise NotFoundError(
+            f"recipe file {name!r} cannot be read: {error}; check the path, or write one: "
+            "toolkit init"
+        ) from error
     return RecipeSource(text, str(path.resolve()), dict(overrides or {}))
 
 

@@ -6,7 +6,7 @@ Plain frozen values without a framework; `toolkit.recipe_checks` checks them, th
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -182,11 +182,66 @@ class Stream:
     files: str | Path | Sequence[str | Path] = ()
 
 
+Policy = Callable[[Any], Array]
+"""The model as a player sees it: outputs [n, ...] for raw inputs [n, ...], or for inputs by name.
+
+Outputs depend on how many samples come in one call, in the last bit: a player that makes the same
+calls on any number of workers plays the same game."""
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """What a player brings from one round.
+
+    Attributes:
+        inputs: as in `Split`, before preprocessing.
+        targets: array [n, ...] of what the recipe's `train_step` or `loss` takes.
+        scores: values by name, an array [0 or more] each, such as the return of each episode;
+            their mean over all players is shown, as 'play_' and the name.
+    """
+
+    inputs: Array | Mapping[str, Array]
+    targets: Array
+    scores: Mapping[str, Array] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Experience:
+    """Samples that come of what the model does: players collect them with the model as it is.
+
+    Training goes in rounds. Each round, every player plays anew with the weights of that time, the
+    workers sharing the players among them; then the round's samples are trained on in `passes`
+    epochs. Which samples a player brings must follow from the policy, its number and the round's
+    alone, and not from the workers or from earlier rounds: so training can go on from a checkpoint,
+    and gives the same on any number of workers.
+
+    Attributes:
+        play: function of (policy, player, round), both counted from 0, that returns a `Rollout` of
+            `samples` / `players` samples.
+        example: samples of the same form. The model's shapes are taken from them, and on them
+            static quantisation is calibrated: give 100 or more, of states as they come up in use.
+        samples: of a round, over all players.
+        players: how many there are, on any number of workers; the most workers that play.
+        passes: epochs that train on a round's samples.
+        scores: names of what rollouts bring as `scores`.
+        settle: function that takes all targets [samples, ...] of a round and returns those to train
+            on, where that needs all players', such as to normalise advantages; or None.
+    """
+
+    play: Callable[[Policy, int, int], Rollout]
+    example: Split
+    samples: int
+    players: int = 8
+    passes: int = 1
+    scores: tuple[str, ...] = ()
+    settle: Callable[[Array], Array] | None = None
+
+
 @dataclass(frozen=True)
 class Data:
     """What a recipe's `data` function returns: samples to learn from and samples to judge by."""
 
-    train: Split | Stream
+    train: Split | Stream | Experience
     validation: Split | Stream
 
 

@@ -1,6 +1,7 @@
 """What a torch training is put together from: first weights, frozen parts, compiler, graph."""
 
 import runpy
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -240,3 +241,18 @@ def seeding(seat):
 
 def test_random_numbers_cost_less_than_ten_microseconds_a_step():
     assert min(world.run(seeding)[0] for _ in range(3)) < 10e-6
+
+
+def counting_threads(seat):
+    import torch
+
+    adapter = seat.adapter(smooth)
+    torch.set_num_threads(2)
+    adapter.place = replace(adapter.place, threads=2)
+    with adapter.small_calls():
+        inside = torch.get_num_threads()
+    return inside, torch.get_num_threads()
+
+
+def test_small_calls_are_made_by_one_thread():
+    assert world.run(counting_threads) == [(1, 2)]

@@ -57,17 +57,8 @@ def bundle(run: Run, wanted: Wanted, signers: Sequence["Signer"]) -> tuple[str, 
         UsageError: the run has models of both frameworks, and none was chosen.
         CheckError: a file was not verified, failed, or was changed.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}", wanted.version):
-        raise UsageError(f"version {wanted.version!r}: give letters, digits, '.', '+' and '-'")
-    exports = _chosen(run, wanted)
+    name, exports, passed = contents(run, wanted)
     checks = _checks(run)
-    passed = all(_passed(export, checks) for export in exports)
-    if not passed and not wanted.allow_unverified:
-        failed = next(export for export in exports if not _passed(export, checks))
-        raise CheckError(
-            f"{Path(failed.file).name} has no passing verification; run toolkit verify --run "
-            f"{run.name}, or give --allow-unverified, which the bundle then says"
-        )
     models, words = moved([_model(run, export, checks) for export in exports])
     parts = BundleParts(
         name=run.card.name,
@@ -82,9 +73,27 @@ def bundle(run: Run, wanted: Wanted, signers: Sequence["Signer"]) -> tuple[str, 
         attachments=(*_attachments(run, wanted), *words),
     )
     try:
-        return f"{run.card.name}-{wanted.version}.edge", build(parts, signers)
+        return name, build(parts, signers)
     except EdgeError as error:
         raise UsageError(f"run {run.name} cannot be bundled: {error}") from error
+
+
+def contents(run: Run, wanted: Wanted) -> tuple[str, list[Export], bool]:
+    """A bundle's file name, the files that go into it, and whether all of them passed.
+
+    Raises:
+        ToolkitError: as `bundle` does.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}", wanted.version):
+        raise UsageError(f"version {wanted.version!r}: give letters, digits, '.', '+' and '-'")
+    exports, checks = _chosen(run, wanted), _checks(run)
+    failed = [export for export in exports if not _passed(export, checks)]
+    if failed and not wanted.allow_unverified:
+        raise CheckError(
+            f"{Path(failed[0].file).name} has no passing verification; run toolkit verify --run "
+            f"{run.name}, or give --allow-unverified, which the bundle then says"
+        )
+    return f"{run.card.name}-{wanted.version}.edge", exports, not failed
 
 
 def golden_arrays(golden: Golden) -> dict[str, Array]:
@@ -164,7 +173,10 @@ def _manifest(export: Export, content: bytes) -> Manifest:
     except EdgeError as error:
         raise UsageError(f"{export.file}: {error}") from error
     if found is None:
-        raise UsageError(f"{export.file} carries no manifest; export it again")
+        raise UsageError(
+            f"{export.file} carries no manifest, as files that the toolkit made do; export it "
+            "from its Keras or torch model"
+        )
     return found
 
 

@@ -6,24 +6,26 @@ seconds; streams are read by `Unread.read` once Ray is there.
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from edge.steps import takes_text
-from toolkit.data import cache, checks, identity, ingest
+from toolkit.data import cache, checks, ingest
+from toolkit.data.arrays import Part, check_names, in_memory
 from toolkit.data.copies import Place
 from toolkit.data.probe import preprocess, probe_inputs
 from toolkit.data.records import Records
+from toolkit.data.rollouts import check_experience
 from toolkit.data.samples import Form, Recorded, Samples, SampleStore
 from toolkit.errors import DataError
 from toolkit.recipe import Array, Recipe
 from toolkit.source import RecipeSource
-from toolkit.specs import Data, Split, Stream
+from toolkit.specs import Data, Experience, Split, Stream
 
 __all__ = ["Dataset", "SampleStore", "Samples", "Unread", "load", "preprocess", "probe_inputs"]
 
 _SPLITS = ("train", "validation")
+_OR_EXPERIENCE = {"train": " or toolkit.Experience"}
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,15 @@ class Dataset:
     """Both splits after preprocessing, and the raw validation inputs for golden vectors.
 
     Attributes:
-        train: preprocessed training samples.
+        train: preprocessed training samples; those of `Experience.example` where players bring
+            the others.
         validation: preprocessed validation samples.
         raw: validation inputs by name, before preprocessing; texts as `str` objects.
         probe: the probe's preprocessed inputs by name, each [1, ...], or None.
         sha256: of all samples, so that a later run can tell whether data changed.
         places: records that workers need on their machines; see `toolkit.data.copies.prepare`.
         records: their folders by split.
+        round_samples: how many samples players bring in a round; 0 where there are none.
     """
 
     train: SampleStore
@@ -47,16 +51,12 @@ class Dataset:
     sha256: str
     places: tuple[Place, ...] = ()
     records: Mapping[str, Path] = field(default_factory=dict)
+    round_samples: int = 0
 
-
-@dataclass(frozen=True)
-class _Part:
-    """One split: its samples, raw inputs, hash, and its records where it was a stream."""
-
-    samples: SampleStore
-    raw: Mapping[str, Array]
-    sha256: str
-    place: Place | None = None
+    @property
+    def epoch_samples(self) -> int:
+        """Samples that an epoch trains on."""
+        return self.round_samples or len(self.train)
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Unread:
     """
 
     recipe: Recipe
-    parts: Mapping[str, _Part]
+    parts: Mapping[str, Part]
     streams: Mapping[str, Stream]
 
     def read(self, source: RecipeSource) -> Dataset:
@@ -124,57 +124,31 @@ def load(recipe: Recipe) -> Dataset | Unread:
         ) from error
     if not isinstance(data, Data):
         raise DataError(f"recipe {recipe.name!r}: its data function must return toolkit.Data")
-    parts, streams = dict[str, _Part](), dict[str, Stream]()
+    parts, streams = dict[str, Part](), dict[str, Stream]()
     for name in _SPLITS:
         split, where = getattr(data, name), f"recipe {recipe.name!r}, split {name!r}"
         match split:
             case Split():
-                parts[name] = _in_memory(recipe, name, where, split)
+                parts[name] = in_memory(recipe, name, where, split)
             case Stream():
                 _check_stream(recipe, where, split)
                 streams[name] = split
+            case Experience() if name == "train":
+                check_experience(where, split)
+                part = in_memory(recipe, name, f"{where}, example", split.example)
+                parts[name] = replace(part, round_samples=split.samples)
             case _:
                 kind = type(split).__name__
-                raise DataError(f"{where}: must be toolkit.Split or toolkit.Stream, not {kind}")
+                known = "toolkit.Split or toolkit.Stream" + _OR_EXPERIENCE.get(name, "")
+                raise DataError(f"{where}: must be {known}, not {kind}")
     return Unread(recipe, parts, streams) if streams else _joined(recipe, parts)
-
-
-def _in_memory(recipe: Recipe, name: str, where: str, split: Split) -> _Part:
-    inputs = split.inputs
-    named = inputs if isinstance(inputs, Mapping) else {recipe.input_name: inputs}
-    _check_names(recipe, where, named)
-    raw = {
-        key: checks.raw_input(f"{where}, input {key!r}", value, recipe.steps_for(key))
-        for key, value in named.items()
-    }
-    targets = checks.numbers(f"{where}, targets", split.targets)
-    for key, array in raw.items():
-        if len(array) != len(targets):
-            raise DataError(
-                f"{where}: input {key!r} has {len(array)} samples, targets have {len(targets)}"
-            )
-    checks.targets(recipe, f"{where}, targets", targets, targets.min(), targets.max())
-    weights = None if split.weights is None else _weights(where, split.weights, len(targets))
-    samples = Form.of(recipe, name, list(raw)).make(raw, targets, weights)
-    if samples.weights is not None:
-        checks.some_weight(f"{where}, weights", samples.weights.max())
-    arrays = [*raw.values(), samples.targets, *([] if weights is None else [weights])]
-    return _Part(samples, raw, identity.hash_of(arrays))
-
-
-def _weights(where: str, given: Any, count: int) -> Array:
-    weights = checks.numbers(f"{where}, weights", given)
-    checks.weights(f"{where}, weights", weights, weights.min())
-    if len(weights) != count:
-        raise DataError(f"{where}: there are {len(weights)} weights, but {count} targets")
-    return weights
 
 
 def _check_stream(recipe: Recipe, where: str, stream: Stream) -> None:
     if not callable(stream.read):
         raise DataError(f"{where}: Stream.read must be a function, not {stream.read!r:.80}")
     inputs = _columns(recipe, stream)
-    _check_names(recipe, where, inputs)
+    check_names(recipe, where, inputs)
     for name in inputs:
         if takes_text(recipe.steps_for(name)):
             raise DataError(
@@ -194,7 +168,7 @@ def _columns(recipe: Recipe, stream: Stream) -> dict[str, str]:
     return {recipe.input_name: stream.inputs}
 
 
-def _recorded(recipe: Recipe, name: str, stream: Stream, place: Place) -> _Part:
+def _recorded(recipe: Recipe, name: str, stream: Stream, place: Place) -> Part:
     """A split whose stream was read; what the cache holds may be of another form of the recipe."""
     where, records = f"recipe {recipe.name!r}, split {name!r}", Records(Path(place.folder))
     targets, limits = records[stream.target], records.limits(stream.target)
@@ -205,10 +179,10 @@ def _recorded(recipe: Recipe, name: str, stream: Stream, place: Place) -> _Part:
     form = Form.of(recipe, name, list(inputs))
     samples = Recorded(records, form, inputs, stream.target, stream.weight)
     roles = repr((records.sha256, list(inputs.items()), stream.target, stream.weight))
-    return _Part(samples, samples.raw, hashlib.sha256(roles.encode()).hexdigest(), place)
+    return Part(samples, samples.raw, hashlib.sha256(roles.encode()).hexdigest(), place)
 
 
-def _joined(recipe: Recipe, parts: Mapping[str, _Part]) -> Dataset:
+def _joined(recipe: Recipe, parts: Mapping[str, Part]) -> Dataset:
     train, validation = (parts[name] for name in _SPLITS)
     _same_form(train.samples, validation.samples)
     # torch modules and exported files take inputs by position: one order everywhere
@@ -225,18 +199,8 @@ def _joined(recipe: Recipe, parts: Mapping[str, _Part]) -> Dataset:
         hashlib.sha256(f"{train.sha256} {validation.sha256}".encode()).hexdigest(),
         tuple(part.place for part in (train, validation) if part.place is not None),
         {name: part.place.folder for name, part in parts.items() if part.place is not None},
+        train.round_samples,
     )
-
-
-def _check_names(recipe: Recipe, where: str, inputs: Mapping[str, Any]) -> None:
-    if not inputs:
-        raise DataError(f"{where}: has no inputs")
-    if isinstance(recipe.preprocessing, Mapping):
-        unknown = set(recipe.preprocessing) - set(inputs)
-        if unknown:
-            raise DataError(
-                f"{where}: preprocessing is for {sorted(unknown)}, but there is {sorted(inputs)}"
-            )
 
 
 def _same_form(train: SampleStore, validation: SampleStore) -> None:

@@ -65,7 +65,10 @@ class Request:
         for target in self.targets:
             if not set(frameworks) & set(_SOURCES[target]):
                 names = " or ".join(TITLES.get(name, name) for name in _SOURCES[target])
-                raise UsageError(f"target {target!r} is made from a {names} model only")
+                raise UsageError(
+                    f"target {target!r} is made from a {names} model only; leave it out, or choose "
+                    "another --framework"
+                )
             if not self.precisions_of(target):
                 raise UsageError(
                     f"target {target!r} has no precision {', '.join(self.precisions)}; "

@@ -85,7 +85,9 @@ def _kind(path: Path) -> str:
     if path.is_dir():
         if (path / "saved_model.pb").is_file():
             return "savedmodel"
-        raise UsageError(f"{path} is a folder without saved_model.pb, so no SavedModel")
+        raise UsageError(
+            f"{path} is a folder without saved_model.pb, so no SavedModel; give a model file"
+        )
     head = _content(path)[:8]
     by_suffix = {".keras": "keras", ".h5": "h5", ".pt2": "pt2", ".onnx": "onnx"}
     if head[4:8] == b"TFL3":
@@ -109,7 +111,7 @@ def _content(path: Path) -> bytes:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise NotFoundError(f"{path} cannot be read: {error.strerror}") from error
+        raise NotFoundError(f"{path} cannot be read: {error.strerror}; check the path") from error
     if not content:
         raise UsageError(f"{path} is empty; copy or export it again")
     return content

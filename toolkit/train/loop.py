@@ -22,6 +22,7 @@ from toolkit.train.control import Control
 from toolkit.train.evaluate import check_shapes, diverged, evaluate, golden, head
 from toolkit.train.memory import Ledger, Memory
 from toolkit.train.reports import Built, Checkpoint, Left, Progress, Report, Row, Trained
+from toolkit.train.rounds import Rounds
 from toolkit.train.settings import Settings
 from toolkit.train.state import State
 from toolkit.train.steps import next_end, stopping_steps, validated_epochs
@@ -65,12 +66,13 @@ class Loop:
         recipe = adapter.recipe
         self._adapter, self._dataset = adapter, dataset
         self._settings, self._control = settings, control
-        self._plan = SamplePlan(len(dataset.train), recipe.global_batch, recipe.seed)
+        self._plan = SamplePlan(dataset.epoch_samples, recipe.global_batch, recipe.seed)
         self._total = recipe.epochs * self._plan.steps_per_epoch
         self._clock = Clock(self._plan)
         self._memory = Memory(recipe)
-        self._ledger = Ledger(len(dataset.train), adapter.place.world) if settings.ledger else None
+        self._ledger = Ledger(self._plan.samples, adapter.place.world) if settings.ledger else None
         self._batches = Batches(adapter, dataset.train, self._plan, self._ledger)
+        self._rounds = Rounds(adapter, dataset, self._plan) if dataset.round_samples else None
         self._chunk = ChunkSize(self._batches.most_steps)
         self._due = Due(settings.checkpoint_every)
         self._callbacks: list[Callback] = recipe.callbacks() if recipe.callbacks else []
@@ -90,7 +92,9 @@ class Loop:
         recipe = self._adapter.recipe
         validated = validated_epochs(recipe)
         stops = stopping_steps(recipe, self._plan, self._settings, each_epoch=self._every_epoch)
+        stops |= self._rounds.ends(self._total) if self._rounds else set()
         while not self._finished and self._step < self._total:
+            self._play()
             end = next_end(self._plan, self._step, self._total, self._chunk.steps, stops)
             leave, save = self._train(range(self._step, end))
             rows = self._finish_epochs()
@@ -111,6 +115,9 @@ class Loop:
         if self._ledger is not None:
             arrays["loop.ledger"] = self._adapter.all_sum(self._ledger.counts).copy()
             facts["workers"] = self._ledger.worlds
+        if self._rounds is not None:
+            arrays |= self._rounds.state(self._step)
+            facts["scores"] = self._rounds.scores
         return State(self._step, arrays, facts)
 
     def restore(self, state: State) -> None:
@@ -122,6 +129,8 @@ class Loop:
         self._memory.restore(state.facts, best)
         self._losses = np.array(arrays["loop.losses"], np.float64)
         self._step, self._finished = state.step, state.facts["finished"]
+        if self._rounds is not None:
+            self._batches.use(self._rounds.restore(state.step, arrays, state.facts["scores"]))
         if self._ledger is not None and self._adapter.place.rank == 0 and "loop.ledger" in arrays:
             self._ledger.restore(arrays["loop.ledger"], state.facts.get("workers", []))
 
@@ -135,6 +144,12 @@ class Loop:
         wanted = self._settings.watch and self._adapter.place.rank == 0
         graph = self._adapter.graph(head(self._dataset.train).inputs) if wanted else None
         return Built(graph, self._adapter.batch_dependent())
+
+    def _play(self) -> None:
+        """Let the players bring the next steps' samples where there are players."""
+        if self._rounds is not None and self._rounds.due(self._step):
+            tick = functools.partial(self._control.doing, "playing", self._step)
+            self._batches.use(self._rounds.play(self._step, tick))
 
     def _train(self, steps: range) -> tuple[bool, bool]:
         """Train some steps; return whether all ranks shall leave, and whether they shall save."""
@@ -176,7 +191,7 @@ class Loop:
             done, self._losses = self._losses[:per_epoch], self._losses[per_epoch:]
             epoch = (self._step - len(self._losses)) // per_epoch
             loss = float((done * sizes).sum() / self._plan.samples)
-            rows.append({"epoch": epoch, "step": epoch * per_epoch, "loss": loss})
+            rows.append({"epoch": epoch, "step": epoch * per_epoch, "loss": loss} | self._scores)
         self._memory.rows += rows
         return rows
 
@@ -220,6 +235,7 @@ class Loop:
             rows=rows,
             histograms=self._histograms(rows),
             ledger=ledger,
+            scores=self._scores,
         )
 
     def _histograms(self, rows: list[Row]) -> dict[str, Array] | None:
@@ -260,8 +276,15 @@ class Loop:
             )
         files = adapter.files(head(self._dataset.train).inputs)
         facts = {"steps": self._step, "epochs": self._epoch, "notes": [*adapter.notes, *notes]}
+        if self._rounds is not None:
+            facts["seconds_played"] = self._rounds.seconds
         answers = golden(adapter, self._dataset).to_bytes()
         return Trained(files, answers, metrics, facts | self._clock.facts())
+
+    @property
+    def _scores(self) -> dict[str, float]:
+        """Of the round that was trained on last."""
+        return self._rounds.scores if self._rounds is not None else {}
 
     @property
     def _every_epoch(self) -> bool:

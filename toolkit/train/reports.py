@@ -21,10 +21,11 @@ class Progress:
         epochs: of the whole run, unless it stops early.
         loss: of the last step.
         samples_per_second: over all workers.
-        rows: one for each epoch that ended, with 'epoch', 'step', 'loss' and,
-            where validated, 'val_*'.
+        rows: one for each epoch that ended, with 'epoch', 'step', 'loss', where players bring
+            the samples 'play_*' and, where validated, 'val_*'.
         histograms: weights by name, for TensorBoard, where they are due.
         ledger: one row for each epoch that ended, where the ledger is kept.
+        scores: 'play_*' of the current round by name, where players bring the samples.
     """
 
     step: int
@@ -36,6 +37,7 @@ class Progress:
     rows: list[Row] = field(default_factory=list)
     histograms: Mapping[str, Array] | None = None
     ledger: list[Row] = field(default_factory=list)
+    scores: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,12 @@ The adapter builds, wraps, feeds and reads the model. What it is put together fr
 `torch_norm`, saved states in `torch_state`, TensorBoard's picture in `torch_graph`.
 """
 
+import contextlib
 import datetime
 import gc
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,16 @@ class TorchAdapter(Adapter):
         with torch.inference_mode():
             outputs = self._model(*[self._tensor(array) for array in inputs.values()])
         return outputs.cpu().numpy()  # type: ignore[no-any-return]
+
+    @contextlib.contextmanager
+    def small_calls(self) -> Iterator[None]:
+        import torch
+
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(self.place.threads)
 
     def losses(self, outputs: Array, targets: Array) -> Array:
         import torch

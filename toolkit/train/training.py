@@ -3,7 +3,7 @@
 Checks everything before anything is started, opens the session, and closes the run's books.
 """
 
-import platform
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, replace
@@ -20,6 +20,7 @@ from toolkit.train import prove as proofs
 from toolkit.train.batches import check_schedule
 from toolkit.train.checkpoints import Checkpoints, Identity
 from toolkit.train.group import put
+from toolkit.train.origin import facts_of
 from toolkit.train.record import check_ledger
 from toolkit.train.resources import Allocation, allocate
 from toolkit.train.session import After, Options, Session, Watcher, session
@@ -27,7 +28,6 @@ from toolkit.train.settings import Settings
 from toolkit.train.storage import Storage
 from toolkit.train.worker import Job
 
-_RECORDED = ("ray", "tensorflow", "keras", "torch", "numpy")
 _KEPT = ("checkpoint_every", "checkpoint_dir", "keep", "ledger")  # options that resuming takes over
 
 
@@ -50,8 +50,10 @@ class Training:
         options: Options,
         opened: Session,
         screen: Screen,
+        began: float | None = None,
     ) -> None:
         self.run, self.session = opened.run, opened
+        self._began = began
         self._source, self._options, self._screen = source, options, screen
 
     def train(self, after: After | None = None) -> None:
@@ -71,11 +73,18 @@ class Training:
         if left := self.session.left:
             steps = " and ".join(f"{TITLES[name]} after step {left[name]}" for name in left)
             raise StoppedError(f"stopped {steps}; go on with: toolkit train --resume {run.name}")
-        run.update(status="trained", error=None)
+        run.update(status="trained", error=None, **self._timings())
         if self._options.ledger:
             rows, facts = run.rows("ledger"), run.facts["frameworks"]
             for name in names:
                 screen.say(check_ledger(rows, name, facts[name]["epochs"]))
+
+    def _timings(self) -> dict[str, Any]:
+        """Seconds of the whole, start-up and the exports among it, for later plans."""
+        if self._began is None:
+            return {}
+        seconds = round(time.perf_counter() - self._began, 1)
+        return {"timings": {"train": seconds, "files": len(self.run.exports)}}
 
     def _job(self, framework: str) -> Job:
         settings = Settings(
@@ -87,24 +96,36 @@ class Training:
 @contextmanager
 def new(source: RecipeSource, options: Options, root: Path, screen: Screen) -> Iterator[Training]:
     """Open a session for a run that begins."""
-    recipe = source.load()
-    loaded = load(recipe)
-    if isinstance(loaded, Dataset):  # before Ray is started
-        check_schedule(recipe, len(loaded.train))
-    weights = {name: _read_weights(source, recipe, name) for name in options.frameworks}
+    began, recipe = time.perf_counter(), source.load()
+    loaded, weights = checked(source, options.frameworks)
 
     def begin() -> tuple[Run, Dataset]:
         dataset = _read(loaded, source, screen)
-        check_schedule(recipe, len(dataset.train))
-        facts = _facts(recipe, dataset) | {"options": _kept(options)}
+        check_schedule(recipe, dataset.epoch_samples)
+        facts = facts_of(recipe, dataset) | {"options": _kept(options)}
         run = Run.create(root, recipe.name, source, facts)
         for name, content in weights.items():
             if content is not None:
                 run.write(f"{name}/start_from", content)
         return run, dataset
 
-    with _open(source, options, begin, screen) as training:
+    with _open(source, options, begin, screen, began) as training:
         yield training
+
+
+def checked(
+    source: RecipeSource, frameworks: Sequence[str]
+) -> tuple[Dataset | Unread, dict[str, bytes | None]]:
+    """The data, and the weights to start from by framework; nothing is started.
+
+    Raises:
+        UsageError: data, schedule or weights do not fit.
+    """
+    recipe = source.load()
+    loaded = load(recipe)
+    if isinstance(loaded, Dataset):
+        check_schedule(recipe, loaded.epoch_samples)
+    return loaded, {name: _read_weights(source, recipe, name) for name in frameworks}
 
 
 @contextmanager
@@ -115,15 +136,7 @@ def again(run: Run, options: Options, screen: Screen) -> Iterator[Training]:
         UsageError: nothing is left to train, or the run cannot go on.
         DataError: the data are not those that the run began with.
     """
-    facts = run.facts
-    given = facts.get("options")
-    if not given:
-        raise UsageError(f"run {run.name} was made by an older toolkit; train anew")
-    left = tuple(name for name in given["frameworks"] if name not in run.frameworks)
-    if not left:
-        raise UsageError(f"run {run.name} is trained; next: toolkit export --run {run.name}")
-    options = replace(options, frameworks=left, **{name: given[name] for name in _KEPT})
-    source = run.source
+    facts, options, source = run.facts, remaining(run, options), run.source
     loaded = load(source.load())
 
     def begin() -> tuple[Run, Dataset]:
@@ -140,14 +153,28 @@ def again(run: Run, options: Options, screen: Screen) -> Iterator[Training]:
         yield training
 
 
+def remaining(run: Run, options: Options) -> Options:
+    """How a run goes on: what is left to train, and its own options where they count.
+
+    Raises:
+        UsageError: nothing is left to train, or the run cannot go on.
+    """
+    given = run.facts.get("options")
+    if not given:
+        raise UsageError(f"run {run.name} was made by an older toolkit; train anew")
+    left = tuple(name for name in given["frameworks"] if name not in run.frameworks)
+    if not left:
+        raise UsageError(f"run {run.name} is trained; next: toolkit export --run {run.name}")
+    return replace(options, frameworks=left, **{name: given[name] for name in _KEPT})
+
+
 def prove(
     source: RecipeSource, options: Options, steps: int, logs: Path | None, screen: Screen
 ) -> list[proofs.Proof]:
     """See `toolkit.pipeline.prove`."""
     recipe = source.load()
     loaded = load(recipe)
-    if options.workers is None:
-        options = replace(options, workers=(2, 2))
+    options = for_proof(options)
     if options.address is None:
         allocate(options.workers, 1, cluster.local_cpus(), 0, recipe.global_batch)
     results = []
@@ -163,12 +190,25 @@ def prove(
     return results
 
 
+def for_proof(options: Options) -> Options:
+    """Two workers are compared with one, where no number was given.
+
+    Raises:
+        UsageError: only one may be used.
+    """
+    options = replace(options, workers=options.workers or (2, 2))
+    if options.workers is not None and options.workers[1] < 2:
+        raise UsageError("a proof compares one worker with several; use --workers 2 or more")
+    return options
+
+
 @contextmanager
 def _open(
     source: RecipeSource,
     options: Options,
     begin: Callable[[], tuple[Run, Dataset]],
     screen: Screen,
+    began: float | None = None,
 ) -> Iterator[Training]:
     recipe = source.load()
 
@@ -181,7 +221,7 @@ def _open(
 
     with session(options, recipe.global_batch, begin, checkpoints) as opened:
         try:
-            yield Training(source, options, opened, screen)
+            yield Training(source, options, opened, screen, began)
         except BaseException as error:
             _close_books(opened.run, error)
             raise
@@ -249,39 +289,3 @@ def _announcement(recipe: Recipe, frameworks: tuple[str, ...], share: Allocation
             f"\nnone of {gpus} GPUs is used: they are fewer than the workers; use --workers {gpus}"
         )
     return told
-
-
-def _facts(recipe: Recipe, dataset: Dataset) -> dict[str, object]:
-    """What run.json records about how this run came to be."""
-    versions = {name: _version(name) for name in _RECORDED}
-    return {
-        "seed": recipe.seed,
-        "epochs": recipe.epochs,
-        "global_batch": recipe.global_batch,
-        "data": {
-            "sha256": dataset.sha256,
-            "train": len(dataset.train),
-            "validation": len(dataset.validation),
-            "records": {name: str(folder) for name, folder in dataset.records.items()},
-        },
-        "versions": {"python": platform.python_version()} | versions,
-        "machine": {"system": platform.platform(), "cpu": _cpu(), "cpus": cluster.local_cpus()},
-    }
-
-
-def _cpu() -> str:
-    """The processor's name, or '' where the system does not tell it."""
-    with suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-        names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-        return next(iter(names), platform.machine())
-    return platform.machine()
-
-
-def _version(package: str) -> str | None:
-    from importlib import metadata  # slow to import, and not needed for --help
-
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None

@@ -79,11 +79,7 @@ class Verifier:
             NotFoundError: nothing was exported yet.
             CheckError: the golden vectors prove nothing.
         """
-        exports = self.run.exports
-        if not exports:
-            raise NotFoundError(
-                f"run {self.run.name} has no exported files; export first: toolkit export"
-            )
+        exports = files_of(self.run)
         begun = time.perf_counter()
         started = self._start_all(exports)
         checks = [self._explained(pending) for pending in started if not pending.left_out()]
@@ -126,8 +122,7 @@ class Verifier:
         """Start the checks of one file, one a runtime."""
         gate = gate_for(export.precision, self.min_agreement, self.max_drop)
         name, runtime = Path(export.file).name, _RUNTIMES[export.target]
-        second = export.target == "tflite" and export.precision == "fp32"
-        others = [f"{_RUNTIMES['onnx']}{_VIA}"] if second else []
+        others = runtimes_of(export.target, export.precision)[1:]
 
         def start(files: Mapping[str, bytes], via: str = "") -> "Future[Any]":
             log = self.run.log(f"verify-{name}{via}")
@@ -179,6 +174,23 @@ class Verifier:
         except Exception:  # noqa: BLE001 - an explanation is welcome, and never a failure
             return found
         return replace(found, blame=text)
+
+
+def files_of(run: Run) -> list[Export]:
+    """What there is to verify.
+
+    Raises:
+        NotFoundError: nothing was exported yet.
+    """
+    if not run.exports:
+        raise NotFoundError(f"run {run.name} has no exported files; export first: toolkit export")
+    return run.exports
+
+
+def runtimes_of(target: str, precision: str) -> list[str]:
+    """Where files of a target and precision are run; the first is the target's own runtime."""
+    second = target == "tflite" and precision == "fp32"
+    return [_RUNTIMES[target], *([f"{_RUNTIMES['onnx']}{_VIA}"] if second else [])]
 
 
 def _done(value: Any) -> "Future[Any]":
