@@ -82,35 +82,39 @@ def _split(files: list[Path]) -> Split:
     return Split(texts, targets)
 
 
-recipe = Recipe(
-    name="spam",
-    data=data,
-    keras=keras_model,
-    torch=torch_model,
-    loss="cross_entropy",
-    metrics=("accuracy",),
-    optimizer=Adam(learning_rate=5e-3),
-    schedule=Cosine(),
-    epochs=4,
-    global_batch=64,
-    class_weights={1: SPAM_WEIGHT},
-    preprocessing=(
-        {
-            "step": "tokenise",
-            "vocabulary": mailbox.kept_vocabulary(learnt(), CHARACTERS, WORDS, LEAST),
-            "length": LENGTH,
-            "unknown": 1,
-            "padding": 0,
-            "lower": True,
-        },
-    ),
-    postprocessing=({"step": "softmax"},),
-    labels=LABELS,
-    probe=Probe(
-        input="GET RICH NOW!!!\n\nClick here to order your FREE report. Earn money from home, "
-        "100% guaranteed. To be removed from our mailing list, click here.",
-        expected=1,
-    ),
-    input_name="text",
-    output_name="logits",
-)
+def __getattr__(name: str) -> Any:
+    """`recipe` is made when it is asked for, since its vocabulary needs the mails."""
+    if name != "recipe":
+        raise AttributeError(name)
+    return Recipe(
+        name="spam",
+        data=data,
+        keras=keras_model,
+        torch=torch_model,
+        loss="cross_entropy",
+        metrics=("accuracy",),
+        optimizer=Adam(learning_rate=5e-3),
+        schedule=Cosine(),
+        epochs=4,
+        global_batch=64,
+        class_weights={1: SPAM_WEIGHT},
+        preprocessing=(
+            {
+                "step": "tokenise",
+                "vocabulary": mailbox.kept_vocabulary(learnt(), CHARACTERS, WORDS, LEAST),
+                "length": LENGTH,
+                "unknown": 1,
+                "padding": 0,
+                "lower": True,
+            },
+        ),
+        postprocessing=({"step": "softmax"},),
+        labels=LABELS,
+        probe=Probe(
+            input="GET RICH NOW!!!\n\nClick here to order your FREE report. Earn money from home, "
+            "100% guaranteed. To be removed from our mailing list, click here.",
+            expected=1,
+        ),
+        input_name="text",
+        output_name="logits",
+    )
