@@ -1,4 +1,8 @@
-"""Servers as subprocesses, and wrk that asks them: what the benchmarks of serving share."""
+"""Servers as subprocesses, and wrk that asks them: what the benchmarks of serving share.
+
+Servers have one core and wrk has another, where there are two: so servers of several processes and
+of one have the same, and none waits for wrk.
+"""
 
 import json
 import os
@@ -54,7 +58,10 @@ class Load:
 
 @contextmanager
 def server(
-    command: Sequence[str], url: str, environment: Mapping[str, str] | None = None
+    command: Sequence[str],
+    url: str,
+    environment: Mapping[str, str] | None = None,
+    cores: int = 1,
 ) -> Iterator[int]:
     """Run a server until the block ends; yields its process id.
 
@@ -62,13 +69,14 @@ def server(
         command: starts it.
         url: answers 200 when it is ready.
         environment: beside this process's own.
+        cores: 1, or 0 for all.
 
     Raises:
         RuntimeError: it ended, or was not ready within two minutes.
     """
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
-            command,
+            [*(pinned(0) if cores == 1 else ()), *command],
             cwd=ROOT,
             env=os.environ | ENVIRONMENT | dict(environment or {}),
             stdout=log,
@@ -134,7 +142,18 @@ def load(base: str, question: Question, connections: int, seconds: float) -> Loa
         headers = "\n".join(f'wrk.headers["{k}"] = "{v}"' for k, v in question.headers.items())
         script.write_text(_SCRIPT.format(body=body, headers=headers))
         options = ["-t", "1", "-c", str(connections), "-d", f"{max(1, round(seconds))}s"]
-        done = run(["wrk", *options, "--timeout", "20s", "-s", str(script), base + question.path])
+        done = run(
+            [
+                *pinned(1),
+                "wrk",
+                *options,
+                "--timeout",
+                "20s",
+                "-s",
+                str(script),
+                base + question.path,
+            ]
+        )
     found = re.search(r"RESULT (\d+) (\d+) (\d+) (\d+) (\d+)", done.stdout)
     if found is None:
         raise RuntimeError(f"wrk said: {done.stdout[-500:]}")
@@ -142,6 +161,12 @@ def load(base: str, question: Question, connections: int, seconds: float) -> Loa
     if refused or broken or not answers:
         raise RuntimeError(f"{refused} errors, {broken} broken connections in {answers} answers")
     return Load(answers / (micros / 1e6), p99 / 1e6)
+
+
+def pinned(place: int) -> list[str]:
+    """What makes a command run on one core: the first or the second, if there are two."""
+    cores = sorted(os.sched_getaffinity(0))
+    return ["taskset", "-c", str(cores[place])] if len(cores) > 1 else []
 
 
 def as_json(value: object) -> bytes:

@@ -6,7 +6,7 @@
 - The same image against the real TorchServe with our .mar, one worker. It needs Java 17.
 - A heavier model, 64 connections, with batching and without.
 
-wrk asks from the same machine, so both share its cores with it.
+Every server has one core; wrk, on the same machine, has another.
 """
 
 import json
@@ -37,6 +37,7 @@ FASTER, QUICKER = Target(1.0), Target(1.0, at_least=False)
 TORCHSERVE, BATCHED = Target(3.0), Target(1.5)
 CONNECTIONS = (1, 8, 64)
 WIDTH = 1024
+HEAVY = 2048
 
 
 def measure(options: Options) -> list[Result]:
@@ -192,8 +193,8 @@ def against_torchserve(path: Path, image: np.ndarray, options: Options) -> list[
 def batching(folder: Path, options: Options) -> list[Result]:
     """A model of wide dense layers, where a batch reads the weights once."""
     model = folder / "wide.onnx"
-    wide(model)
-    row = np.random.default_rng(0).random((1, WIDTH), np.float32)
+    wide(model, HEAVY)
+    row = np.random.default_rng(0).random((1, HEAVY), np.float32)
     question = binary("wide", "input", row)
     ports = free_ports(2)
     flags = ("--allow-unverified",)
@@ -206,24 +207,24 @@ def batching(folder: Path, options: Options) -> list[Result]:
         asked = [partial(load, base, question, 64, seconds) for base in (joined, alone)]
         found = [[each() for each in asked] for _ in range(options.pairs)]
     rates = [[pair[side].rate for pair in found] for side in (0, 1)]
-    title = "dense 4 x 1024 x 1024, 64 connections, batching / none"
+    title = f"dense 4 x {HEAVY} x {HEAVY}, 64 connections, batching / none"
     return [Result(title, "/s", rates[0], rates[1], BATCHED)]
 
 
-def wide(path: Path) -> None:
+def wide(path: Path, width: int = WIDTH) -> None:
     """Four dense layers of random weights, with a free batch axis."""
     from onnx import TensorProto, checker, helper, numpy_helper, save
 
     generator = np.random.default_rng(0)
     nodes, weights, last = [], [], "input"
     for index in range(4):
-        matrix = generator.normal(0, WIDTH**-0.5, (WIDTH, WIDTH)).astype(np.float32)
+        matrix = generator.normal(0, width**-0.5, (width, width)).astype(np.float32)
         weights.append(numpy_helper.from_array(matrix, f"w{index}"))
         nodes.append(helper.make_node("MatMul", [last, f"w{index}"], [f"m{index}"]))
         last = "output" if index == 3 else f"r{index}"
         nodes.append(helper.make_node("Relu", [f"m{index}"], [last]))
     tensors = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", WIDTH])
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", width])
         for name in ("input", "output")
     ]
     graph = helper.make_graph(nodes, "wide", tensors[:1], tensors[1:], weights)

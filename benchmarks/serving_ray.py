@@ -61,7 +61,7 @@ def compared(
         theirs, ready = Question("/predict", body), f"{peer}/health"
     seconds = 1 if options.quick else 4
     results = []
-    with ours(str(path), port), server(command, ready, environment):
+    with ours(str(path), port), server(command, ready, environment, cores=0):
         for each, question in ((base, mine), (peer, theirs)):
             ask(each, question)
         for connections in CONNECTIONS:

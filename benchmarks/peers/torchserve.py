@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.load import Question
+from benchmarks.load import Question, pinned
 from tests.export.torchserve import missing
 from tests.export.torchserve import serving as started
 
@@ -15,7 +15,7 @@ __all__ = ["missing", "serving"]
 @contextmanager
 def serving(archive: Path, model: str, body: bytes) -> Iterator[tuple[str, Question]]:
     """TorchServe with one worker; its address, and the request that asks it."""
-    with TemporaryDirectory() as folder, started(archive, Path(folder), model) as server:
+    with TemporaryDirectory() as folder, started(archive, Path(folder), model, pinned(0)) as server:
         headers = {
             "Content-Type": "application/json",
             "Authorization": f"Bearer {server.key()}",

@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -74,8 +74,13 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(archive: Path, folder: Path, model: str) -> Iterator[Server]:
-    """TorchServe with the archive as `model`, ready; ended, with its workers, on leaving."""
+def serving(
+    archive: Path, folder: Path, model: str, before: Sequence[str] = ()
+) -> Iterator[Server]:
+    """TorchServe with the archive as `model`, ready; ended, with its workers, on leaving.
+
+    `before` is put before its command.
+    """
     import psutil  # which torchserve brings along
 
     text, ports = on_free_ports(CONFIG.read_text())
@@ -84,6 +89,7 @@ def serving(archive: Path, folder: Path, model: str) -> Iterator[Server]:
     (folder / "store").mkdir()
     shutil.copy(archive, folder / "store")
     command = [
+        *before,
         *(sys.executable, "-c", "from ts.model_server import start; start()"),
         *("--start", "--foreground", "--ncs", "--model-store", "store"),
         *("--models", f"{model}={archive.name}", "--ts-config", "config.properties"),
