@@ -94,7 +94,7 @@ def server(
         finally:
             process.send_signal(signal.SIGTERM)
             try:
-                process.wait(30)
+                process.wait(90)  # Ray Serve lets its proxies drain for 30 s
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()

@@ -291,5 +291,7 @@ def _tolerance(item: object, name: str) -> Tolerance:
     for key in keys:
         number, most = item[key], 1.0 if key == "agreement" else 1e300
         if number is not None and (type(number) not in (int, float) or not 0 <= number <= most):
-            _wrong(f"golden.tolerances.{name}.{key}", f"expected null or a number, got {number!r:.120}")
+            _wrong(
+                f"golden.tolerances.{name}.{key}", f"expected null or a number, got {number!r:.120}"
+            )
     return Tolerance(*(item[key] for key in keys))

@@ -70,6 +70,22 @@ def test_replicas_answer_as_one_process_does(tmp_path):
         assert time.monotonic() - begun < 45
 
 
+@pytest.mark.soak
+def test_haproxy_ends_with_the_server(tmp_path):
+    import psutil
+
+    path = bundle(tmp_path / "shades.edge")
+    with on_ray(path, "--haproxy") as (base, process):
+        value, _ = ask(base, "/v1/models/shades:predict", {"instances": IMAGES.tolist()})
+        np.testing.assert_allclose(value["predictions"], expected(IMAGES), atol=1e-6)
+        family = psutil.Process(process.pid).children(recursive=True)
+        proxies = [each for each in family if "haproxy" in each.name()]
+        assert proxies
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(90) == 0
+    assert not any(each.is_running() for each in proxies)
+
+
 def test_the_builder_of_configuration_files(monkeypatch, tmp_path):
     path = bundle(tmp_path / "shades.edge")
     args = {"models": [f"shades={path}"], "replicas": [1, 4], "cpus": 0.5}

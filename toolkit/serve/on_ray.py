@@ -180,6 +180,8 @@ def serve_on_ray(
         raise ToolkitError(f"Ray Serve could not start the models: {error}") from error
     finally:
         serve.delete(APP)  # other applications of a shared cluster go on
+        if not front.cluster:
+            serve.shutdown()  # or HAProxy would go on without Ray
         _disconnect()
     log.event("stopped")
 
@@ -192,6 +194,7 @@ def _connect(front: Front) -> None:
     """
     # Read when Ray Serve is imported.
     os.environ["RAY_SERVE_ENABLE_HA_PROXY"] = "1" if front.haproxy else "0"
+    os.environ.setdefault("RAY_SERVE_HAPROXY_METRICS_ENABLED", "0")  # a port open to all
     import ray
 
     own = {} if front.cluster else _ALONE
