@@ -7,6 +7,7 @@ from benchmarks import (
     checkpoint_cost,
     cli_startup,
     digits_accuracy,
+    edge_frameworks,
     edge_overhead,
     export_matrix,
     export_quality,
@@ -35,6 +36,7 @@ LONG = [
     export_quality,
     export_matrix,
     edge_overhead,
+    edge_frameworks,
     serving,
     serving_ray,
 ]

@@ -13,6 +13,19 @@ from edge.errors import InputError
 from edge.model import Model
 from edge.read_input import checked, read, read_content, read_texts
 
+CONTENT_TYPES = {
+    "application/x-npy": ".npy",
+    "text/csv": ".csv",
+    "text/plain": ".txt",
+    "audio/wav": ".wav",
+    "audio/x-wav": ".wav",
+    "image/png": ".png",
+    "image/jpeg": ".jpg",
+    "image/bmp": ".bmp",
+    "image/webp": ".webp",
+}
+"""Content-Type -> suffix of such a file. JSON is apart."""
+
 
 def takes_text(model: Model, name: str) -> bool:
     """Whether the input `name` takes texts: its first step tokenises."""

@@ -28,22 +28,10 @@ from edge.answer import answer
 from edge.errors import InputError
 from edge.opening import open_model
 from edge.present import as_json
-from edge.raw import from_content, from_json, parse_json
+from edge.raw import CONTENT_TYPES, from_content, from_json, parse_json
 from edge.serve_limits import Busy, Pool, Server, TooLate
 
 TOKEN_VARIABLE = "EDGE_TOKEN"  # noqa: S105 - where the token is, not the token
-_TYPES = {
-    "application/x-npy": ".npy",
-    "text/csv": ".csv",
-    "text/plain": ".txt",
-    "audio/wav": ".wav",
-    "audio/x-wav": ".wav",
-    "image/png": ".png",
-    "image/jpeg": ".jpg",
-    "image/bmp": ".bmp",
-    "image/webp": ".webp",
-}
-"""Content-Type -> suffix of such a file. JSON is apart."""
 _PATHS = {"/predict": "POST", "/health": "GET", "/info": "GET"}
 
 
@@ -200,10 +188,10 @@ class _Handler(BaseHTTPRequestHandler):
         kind = self.headers.get_content_type()
         if kind == "application/json" or "Content-Type" not in self.headers:
             return ""
-        if kind not in _TYPES:
-            known = ", ".join(("application/json", *_TYPES))
+        if kind not in CONTENT_TYPES:
+            known = ", ".join(("application/json", *CONTENT_TYPES))
             raise _Refused(415, f"Content-Type {kind[:100]} is none of {known}")
-        return _TYPES[kind]
+        return CONTENT_TYPES[kind]
 
     def _send(self, status: int, value: dict[str, Any], headers: dict[str, str]) -> None:
         content = json.dumps(value).encode()

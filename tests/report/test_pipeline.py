@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.report.conftest import Here, make_run
-from toolkit import pipeline
+from toolkit import delivery, pipeline
 from toolkit.artifacts import Check
 from toolkit.report.markdown import as_markdown
 
@@ -22,7 +22,7 @@ class Children(Here):
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    monkeypatch.setattr(pipeline, "ChildProcesses", Children)
+    monkeypatch.setattr(delivery, "ChildProcesses", Children)
     return make_run(tmp_path)
 
 

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from edge.errors import EdgeError, InputError
 from edge.present import as_json
-from edge.raw import from_content, from_json
+from edge.raw import CONTENT_TYPES, from_content, from_json
 from toolkit.serve.describe import describe
 from toolkit.serve.errors import FailedError, RequestError, UnavailableError
 from toolkit.serve.gateway import Gateway
@@ -21,19 +21,6 @@ from toolkit.serve.pages import PAGES, POLICY, content_type
 from toolkit.serve.reply import Reply, json_response
 from toolkit.serve.tfserving import Call
 from toolkit.serve.version import Array, Version
-
-_SUFFIXES = {
-    "application/x-npy": ".npy",
-    "text/csv": ".csv",
-    "text/plain": ".txt",
-    "audio/wav": ".wav",
-    "audio/x-wav": ".wav",
-    "image/png": ".png",
-    "image/jpeg": ".jpg",
-    "image/bmp": ".bmp",
-    "image/webp": ".webp",
-}
-"""Content-Type -> suffix of such a file; JSON is apart."""
 
 
 def routes(gateway: Gateway) -> list[Route]:
@@ -89,10 +76,10 @@ def _read(kind: str, depth: int, body: bytes, version: Version) -> Call:
             if not isinstance(value, dict) or set(value) != {"inputs"}:
                 raise RequestError('expected a JSON object {"inputs": VALUE or {NAME: VALUE}}')
             return Call(from_json(version.model, value["inputs"]))
-        if kind not in _SUFFIXES:
-            known = ", ".join(("application/json", *_SUFFIXES))
+        if kind not in CONTENT_TYPES:
+            known = ", ".join(("application/json", *CONTENT_TYPES))
             raise RequestError(f"Content-Type {kind[:100]!r} is none of {known}", status=415)
-        return Call(from_content(version.model, body, _SUFFIXES[kind]))
+        return Call(from_content(version.model, body, CONTENT_TYPES[kind]))
     except InputError as error:
         raise RequestError(str(error)) from error
 
