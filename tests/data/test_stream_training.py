@@ -65,7 +65,8 @@ def trained(tmp_path: Path, data: str, framework: str):
     return result.json
 
 
-@pytest.mark.parametrize("framework", [pytest.param("tf", marks=pytest.mark.soak), "torch"])
+@pytest.mark.soak
+@pytest.mark.parametrize("framework", ["tf", "torch"])
 def test_a_stream_trains_to_the_numbers_of_arrays(tmp_path, framework):
     streamed = trained(tmp_path, STREAMS, framework)
     arrays = trained(tmp_path, ARRAYS, framework)

@@ -13,6 +13,11 @@ from tests.cluster_of_nodes import marked
 from toolkit.runs import list_runs
 
 
+def heed_interrupts() -> None:
+    """A process whose parent runs in the background would ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize(
     "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.soak)]
 )
@@ -25,6 +30,7 @@ def test_an_interrupted_run_leaves_no_process_behind(tmp_path, number: signal.Si
             *("--workers", "2", "--epochs", "100000", "--runs-dir", str(tmp_path)),
         ],
         env=os.environ | {name: value},
+        preexec_fn=heed_interrupts,
         stderr=subprocess.PIPE,
         text=True,
     )

@@ -20,7 +20,8 @@ def wait_for(command: Command, run: Run, condition, seconds: float = 90) -> None
         time.sleep(0.1)
 
 
-@pytest.mark.parametrize("framework", ["tf", pytest.param("torch", marks=pytest.mark.soak)])
+@pytest.mark.soak
+@pytest.mark.parametrize("framework", ["tf", "torch"])
 def test_a_lost_node_shrinks_the_training_and_a_new_one_grows_it(
     tmp_path: Path, undisturbed: Run, framework: str
 ) -> None:

@@ -13,6 +13,8 @@ from edge.bundle import Bundle
 from tests.conftest import ROOT, run_toolkit
 from toolkit.runs import Run
 
+pytestmark = pytest.mark.soak  # tests/test_recipes_spam.py goes the same way
+
 RECIPE = '''
 """Sentences about the weather: good or bad."""
 import numpy as np

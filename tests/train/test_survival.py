@@ -194,6 +194,7 @@ recipe = Recipe(
 """
 
 
+@pytest.mark.soak
 def test_a_rank_that_never_reaches_the_collective_is_found(training) -> None:
     recipe = training.recipe()
     text = recipe.text + STUCK_LOSS.replace("FOLDER", repr(str(training.folder)))

@@ -138,6 +138,7 @@ def compiled(seat, fields, sizes, compiler=None):
     return result, counters["stats"]["unique_graphs"]
 
 
+@pytest.mark.soak
 def test_a_compiled_model_learns_the_same_with_few_compilations():
     sizes = [8, 8, 5, 7, 3, 8, 6, 4, 9, 10, 11]
     fields = {"optimizer": SGD(0.05, momentum=0.9)}
