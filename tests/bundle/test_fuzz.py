@@ -100,7 +100,7 @@ def answers(function, *arguments, error=BundleError):
 def manifest_case(value):
     try:
         data = canonical(value)
-    except ValueError:  # NaN, or half a surrogate: no manifest can hold it
+    except (TypeError, ValueError):  # NaN, half a surrogate, keys of two kinds: no JSON at all
         return
     read = answers(BundleManifest.from_bytes, data)
     if read is not None:
