@@ -45,7 +45,7 @@ test-arm-quick: $(READY) ## The same without training: a signed bundle, both run
 	@$(BIN)/python -m pytest -m arm tests/arm/test_bundle.py -k "not int8 and not weights"
 
 fuzz: $(READY) ## Damage bundles, manifests, golden vectors and key stores for SECONDS=60
-	@$(BIN)/python -m tests.bundle.fuzz $(SECONDS)
+	@$(BIN)/python -X faulthandler -m tests.bundle.fuzz $(SECONDS)
 
 docs: $(READY) ## Build the documentation into site/; any broken link is an error
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
