@@ -7,12 +7,15 @@ READY  := $(VENV)/.ready
 RECIPE ?= linear
 WORKERS ?= 2
 SECONDS ?= 60
+FETCHED := fashion motion pulse spam vowels
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train-distributed test test-soak test-arm test-arm-quick fuzz docs lint format bench bench-quick lock clean distclean
+.PHONY: help setup train-distributed test test-soak test-arm test-arm-quick fuzz docs lint format bench bench-quick bench-serving-peers lock clean distclean cartpole $(FETCHED)
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  make cartpole, and $(FETCHED):"
+	@echo "                          one application, from its raw data to proven files"
 
 setup: $(READY) ## Create .venv and install the pinned dependencies
 
@@ -29,6 +32,10 @@ $(READY): requirements.lock pyproject.toml
 
 train-distributed: $(READY) ## Train both frameworks on Ray workers, export, verify (RECIPE=, WORKERS=)
 	@$(BIN)/toolkit run $(RECIPE) --workers $(WORKERS)
+
+cartpole $(FETCHED): $(READY)
+	@$(if $(filter $@,$(FETCHED)),$(BIN)/toolkit data fetch $@)
+	@$(BIN)/toolkit run $@ --workers $(WORKERS) --precision fp32 --precision int8
 
 test: $(READY) ## Run the tests
 	@$(BIN)/python -m pytest
@@ -65,6 +72,10 @@ bench: $(READY) ## Measure against peers, as ratios (about 30 minutes)
 
 bench-quick: $(READY) ## The same, one pair each
 	@$(BIN)/python -m benchmarks --quick
+
+bench-serving-peers: $(READY) ## Measure toolkit serve against LitServe, MLServer, BentoML (900 MB in .cache/peers)
+	@benchmarks/peers/setup.sh
+	@$(BIN)/python -m benchmarks.serving_peers
 
 lock: $(READY) ## Upgrade within pyproject.toml's ranges and pin again
 	@$(BIN)/python -m pip install --quiet --upgrade --upgrade-strategy eager --editable '.[dev]'

@@ -4,6 +4,7 @@ Servers have one core and wrk has another, where there are two: so servers of se
 of one have the same, and none waits for wrk.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -14,7 +15,6 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,7 +56,7 @@ class Load:
     p99: float
 
 
-@contextmanager
+@contextlib.contextmanager
 def server(
     command: Sequence[str],
     url: str,
@@ -94,10 +94,12 @@ def server(
         finally:
             process.send_signal(signal.SIGTERM)
             try:
-                process.wait(90)  # Ray Serve lets its proxies drain for 30 s
+                process.wait(90)
             except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
+                process.kill()
                 process.wait()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # LitServe leaves its workers behind
 
 
 def _wait(process: "subprocess.Popen[bytes]", url: str, seconds: float) -> None:

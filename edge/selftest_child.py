@@ -7,7 +7,6 @@ verdict at the end. The parent is selftest.py.
 from __future__ import annotations
 
 import json
-import math
 import os
 import time
 from collections.abc import Mapping
@@ -20,15 +19,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from edge.bundle import Bundle
-    from edge.bundle_manifest import Tolerance
     from edge.model import Model
 
 _INPUT, _OUTPUT = "inputs.", "outputs."  # how arrays of golden vectors are named
-_FREE_ERROR = 0.02
-"""Without a limit from export: how much further from the reference a device may be, in its range.
-
-Integer kernels differ between processors by a step here and there.
-"""
 _UNTOUCHED = 512 << 20
 """Stacks of threads and the like, which are reserved and never used: the limit of memory is for
 what is resident, which the parent looks at; this one stops a single huge allocation."""
@@ -86,6 +79,7 @@ def _limit(memory: int, cpu_seconds: int) -> None:
 
 
 def _replay(asked: SimpleNamespace, out: TextIO) -> dict[str, Any]:
+    from edge.closeness import compared
     from edge.opening import open_bundle
     from edge.runtime import choose, load_from_bundle
 
@@ -98,7 +92,11 @@ def _replay(asked: SimpleNamespace, out: TextIO) -> dict[str, Any]:
     _say(out, {"stage": "replayed the golden vectors"})
     assert bundle.manifest.golden is not None
     stated = bundle.manifest.golden.tolerances[asked.member]
-    facts, problem = _compared(model, stated, inputs, expected)
+    outputs, count = _outputs(model, inputs)
+    expected = {name: array[:count] for name, array in expected.items()}
+    assert model.manifest is not None
+    decision = model.manifest.decision
+    facts, problem = compared(stated, expected, outputs, model.outputs[0].name, decision)
     if problem:
         return {"verdict": "wrong answer", "detail": problem, "facts": facts}
     _say(out, {"stage": "measured latency"})
@@ -124,37 +122,6 @@ def _golden(bundle: Bundle) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray
     return inputs, outputs
 
 
-def _compared(
-    model: Model,
-    stated: Tolerance,
-    inputs: Mapping[str, np.ndarray],
-    expected: Mapping[str, np.ndarray],
-) -> tuple[dict[str, Any], str]:
-    """What was measured, and what is wrong with it; empty if nothing is."""
-    assert model.manifest is not None
-    outputs, count = _outputs(model, inputs)
-    expected = {name: array[:count] for name, array in expected.items()}
-    missing = set(expected) - set(outputs)
-    if missing:
-        return {}, f"the model has no output {', '.join(sorted(missing))}"
-    for name, array in expected.items():
-        if outputs[name].shape != array.shape:
-            got, wanted = list(outputs[name].shape), list(array.shape)
-            return {}, f"output {name} has shape {got}, expected {wanted}"
-    error = max(_scaled_error(array, outputs[name]) for name, array in expected.items())
-    limit = stated.limit if stated.limit is not None else (stated.error or 0.0) + _FREE_ERROR
-    first = model.outputs[0].name
-    agreement = _agreement(expected.get(first), outputs[first], model.manifest.decision)
-    facts = {"error": error, "limit": limit, "agreement": agreement, "samples": count}
-    if not error <= limit:
-        return facts, f"error {error:.3g} is over the limit of {limit:.3g}"
-    # One sample of slack: where an answer is a tie but for rounding, processors differ.
-    least = (stated.agreement or 0.0) - 1 / count
-    if agreement is not None and agreement < least:
-        return facts, f"agrees on {agreement:.4g} of the samples, {stated.agreement:.4g} at export"
-    return facts, ""
-
-
 def _outputs(model: Model, inputs: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], int]:
     """What the model answers, and for how many samples: whole batches where the file fixes one."""
     import numpy as np
@@ -176,32 +143,6 @@ def _outputs(model: Model, inputs: Mapping[str, np.ndarray]) -> tuple[dict[str, 
 def _batch(model: Model, free: int) -> int:
     """The batch that the file fixes, or `free`."""
     return next((t.shape[0] for t in model.inputs if t.shape and t.shape[0]), free)
-
-
-def _scaled_error(expected: np.ndarray, got: np.ndarray) -> float:
-    """Greatest absolute difference divided by the reference's range; infinite for no number."""
-    import numpy as np
-
-    wide = expected.astype(np.float64)
-    with np.errstate(invalid="ignore"):  # infinity less infinity
-        spread = float(wide.max() - wide.min()) or float(np.abs(wide).max())
-        greatest = float(np.abs(got.astype(np.float64) - wide).max())
-    error = greatest / spread if spread else (math.inf if greatest else 0.0)
-    return error if math.isfinite(error) else math.inf
-
-
-def _agreement(expected: np.ndarray | None, got: np.ndarray, decision: str) -> float | None:
-    """Share of samples with the same answer; None where the answer is a value."""
-    import numpy as np
-
-    from edge.decision import decide
-
-    if expected is None or decision == "value":
-        return None
-    if not np.isfinite(got).all():
-        return 0.0
-    same = decide(expected, decision) == decide(got, decision)
-    return float(same.reshape(len(same), -1).all(axis=1).mean())
 
 
 def _latency(model: Model, inputs: Mapping[str, np.ndarray]) -> dict[str, float]:

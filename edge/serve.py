@@ -20,12 +20,12 @@ import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
-from ipaddress import ip_address
 from types import SimpleNamespace
 from typing import Any
 
 from edge.answer import answer
 from edge.errors import InputError
+from edge.loopback import is_loopback
 from edge.opening import open_model
 from edge.present import as_json
 from edge.raw import CONTENT_TYPES, from_content, from_json, parse_json
@@ -41,7 +41,7 @@ def serve(options: SimpleNamespace) -> int:
     Raises InputError for an address that needs a token, and EdgeError for a wrong model.
     """
     token = options.token or os.environ.get(TOKEN_VARIABLE, "")
-    if not token and not _is_loopback(options.host):
+    if not token and not is_loopback(options.host):
         raise InputError(
             f"--host {options.host} is open to others and needs a token\n"
             f"set {TOKEN_VARIABLE}, or listen on 127.0.0.1"
@@ -66,13 +66,6 @@ def serve(options: SimpleNamespace) -> int:
     server.serve_forever(poll_interval=0.1)
     server.finish()
     return 0
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class _Refused(Exception):  # noqa: N818 - an answer, not a failure
@@ -136,7 +129,7 @@ class _Handler(BaseHTTPRequestHandler):
             wanted = f"Bearer {self.settings.token}".encode()
             if path != "/health" and not hmac.compare_digest(given, wanted):
                 raise _Refused(401, "a token is needed", **{"WWW-Authenticate": "Bearer"})
-        elif not _is_loopback(_host(self.headers.get("Host", "localhost"))):
+        elif not is_loopback(_host(self.headers.get("Host", "localhost"))):
             # A web page can make a browser ask here, by a name of its own that means 127.0.0.1.
             raise _Refused(403, "asked by another name than this device's own")
 

@@ -8,12 +8,12 @@ from typing import Any
 import click
 
 from toolkit import pipeline
+from toolkit.artifacts import PRECISIONS
 from toolkit.bundle.stage import Wanted
 from toolkit.cli_asked import verbose
-from toolkit.cli_options import common
+from toolkit.cli_options import applied, common
 from toolkit.cli_types import ModelFile, OneOf, Workers
 from toolkit.errors import NotFoundError, UsageError
-from toolkit.export.job import PRECISIONS
 from toolkit.serve.settings import Batching, Limits, Loading, Settings
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -22,6 +22,9 @@ _OPTIONS = [
     click.option("--host", default="127.0.0.1", show_default=True, help="Others need a token."),
     click.option(
         "--port", type=click.IntRange(0, 65535), default=8501, show_default=True, help="0: any."
+    ),
+    click.option(
+        "--grpc-port", type=click.IntRange(0, 65535), help="Answer gRPC there, too. 0: any."
     ),
     click.option("--token-file", type=_FILE, help="File with the token. Or set TOOLKIT_TOKEN."),
     click.option("--tls-cert", type=_FILE, help="PEM file."),
@@ -77,9 +80,7 @@ _OPTIONS = [
 
 
 def _options(function: Any) -> Any:
-    for option in reversed(_OPTIONS):
-        function = option(function)
-    return function
+    return applied(_OPTIONS, function)
 
 
 @click.command()
@@ -115,7 +116,7 @@ def serve(models: tuple[str, ...], runs_dir: Path, as_json: bool, **given: Any) 
 
 
 def _settings(given: dict[str, Any]) -> Settings:
-    from toolkit.serve.guard import is_loopback
+    from edge.loopback import is_loopback
 
     return Settings(
         batching=Batching(given["batch_size"], given["batch_delay"] / 1000, given["queue"]),
@@ -162,7 +163,12 @@ def _here(sources: Any, settings: Settings, given: dict[str, Any], log: Any) -> 
     from toolkit.serve.server import Address, serve
 
     address = Address(
-        given["host"], given["port"], given["tls_cert"], given["tls_key"], given["linger"]
+        given["host"],
+        given["port"],
+        given["tls_cert"],
+        given["tls_key"],
+        given["linger"],
+        given["grpc_port"],
     )
     serve(sources, settings, address, log)
 
@@ -172,6 +178,10 @@ def _on_ray(sources: Any, settings: Settings, given: dict[str, Any], log: Any) -
 
     if given["tls_cert"]:
         raise UsageError("--tls-cert: Ray Serve speaks no TLS; put a proxy before it")
+    if given["grpc_port"] is not None:
+        raise UsageError(
+            "--grpc-port: replicas on Ray Serve answer HTTP only; leave it out, or leave out --ray"
+        )
     replicas = Replicas(given["replicas"] or (1, 1), given["cpus"], given["gpus"])
     front = Front(given["host"], given["port"], given["address"], given["haproxy"])
     serve_on_ray(sources, settings, replicas, front, log)

@@ -116,7 +116,7 @@ def bundle(path, factor=2.0, golden=None, *, seed=KEYS_SEED, batch=None, content
 
     seed: of the signer; None signs nothing. batch: that the file fixes. content: of the model file.
     """
-    from edge.bundle_manifest import Tolerance
+    from edge.bundle_entries import Tolerance
     from toolkit.bundle.build import BundleParts, ModelPart, build
 
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ import onnx
 from onnx import TensorProto, helper
 from sklearn.datasets import load_digits
 
-from edge.bundle_manifest import Tolerance
+from edge.bundle_entries import Tolerance
 from edge.manifest import ONNX_KEY, Manifest
 from edge.tensor import Tensor
 from tests.bundle.conftest import signer, zip_of

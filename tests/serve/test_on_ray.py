@@ -81,9 +81,22 @@ def test_haproxy_ends_with_the_server(tmp_path):
         family = psutil.Process(process.pid).children(recursive=True)
         proxies = [each for each in family if "haproxy" in each.name()]
         assert proxies
+        assert open_to_all(proxies) == set()  # Ray's statistics and metrics would be
         process.send_signal(signal.SIGTERM)
+        begun = time.monotonic()
         assert process.wait(90) == 0
+        assert time.monotonic() - begun < 25  # Ray's own period of draining alone is 30
     assert not any(each.is_running() for each in proxies)
+
+
+def open_to_all(processes):
+    """Ports on which they listen for other machines."""
+    found = [row for each in processes for row in each.net_connections("tcp")]
+    return {
+        row.laddr.port
+        for row in found
+        if row.status == "LISTEN" and row.laddr.ip not in ("127.0.0.1", "::1")
+    }
 
 
 def test_the_builder_of_configuration_files(monkeypatch, tmp_path):

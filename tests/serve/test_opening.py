@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge import selftest_child
 from edge.model import Model
 from tests.serve.models import bundle, double_onnx, write_keys
 from toolkit.errors import CheckError, NotFoundError, UsageError
@@ -201,14 +200,6 @@ def test_right_alone_and_without_a_row_a_sample(tmp_path, loading):
     version = opened(path, replace(loading, selftest=False))
     assert not version.joins
     assert version.proof.error <= 1e-6
-
-
-def test_the_same_is_allowed_as_in_the_self_test_of_the_device():
-    from toolkit.serve import warmup
-
-    assert warmup._FREE_ERROR == selftest_child._FREE_ERROR
-    a, b = np.array([[0.0], [4.0]]), np.array([[0.5], [4.0]])
-    assert warmup.scaled_error(a, b) == selftest_child._scaled_error(a, b) == 0.125
 
 
 def test_messages_begin_with_the_path_once(tmp_path, loading):

@@ -4,6 +4,7 @@ import concurrent.futures
 import gzip
 import http.client
 import json
+import shutil
 import signal
 import socket
 import subprocess
@@ -92,12 +93,22 @@ def test_a_person_tries_a_model(server):
     assert version["latency"]["count"] > 0
 
 
-def test_the_documents(server):
-    document = server.get("/openapi.json")[1]
-    example = document["paths"][PREDICT]["post"]["requestBody"]["content"]["application/json"]
-    assert server.post(PREDICT, example["example"])[0] == 200
-    infer = document["paths"]["/v2/models/shades/infer"]["post"]["requestBody"]["content"]
-    assert server.post("/v2/models/shades/infer", infer["application/json"]["example"])[0] == 200
+def test_every_address_of_the_document_answers_with_its_example(server):
+    paths = server.get("/openapi.json")[1]["paths"]
+    asked = {"/v1/models/shades:classify", "/api/models/shades/try", "/metrics"}
+    asked |= {f"/v1/models/shades/versions/1:{verb}" for verb in ("predict", "classify")}
+    assert asked | {"/v2/models/shades/versions/1/infer"} <= set(paths)
+    assert "/v1/models/shades:regress" not in paths  # it has two values a sample
+    for path, methods in paths.items():
+        for method, operation in methods.items():
+            body = None
+            if method == "post":
+                body = operation["requestBody"]["content"]["application/json"]["example"]
+            status, value, _ = server.ask(method.upper(), path, body)
+            assert status == 200, (path, value)
+
+
+def test_the_pages(server):
     for path in (
         "/",
         "/health/live",
@@ -137,6 +148,18 @@ def test_wrong_addresses(server, method, path, status, words):
     found, value, _ = server.ask(method, path, b"{}" if method == "POST" else None)
     assert found == status
     assert all(word in value["error"] for word in words)
+
+
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="apt-get install wrk")
+def test_the_load_of_the_benchmarks_counts_answers_and_notices_errors(server):
+    from benchmarks.load import Question, as_json, load
+
+    base, body = f"http://127.0.0.1:{server.port}", as_json({"instances": IMAGES.tolist()})
+    found = load(base, Question(PREDICT, body), connections=2, seconds=1)
+    assert found.rate > 1
+    assert 0 < found.p99 < 20
+    with pytest.raises(RuntimeError, match="errors"):
+        load(base, Question(PREDICT, b"{}"), connections=1, seconds=1)
 
 
 def test_every_answer_has_an_id_and_the_clients_is_kept(server):
@@ -337,10 +360,15 @@ def test_tls(tmp_path):
     command = ["openssl", *kind.split(), *name, *files]
     subprocess.run(command, check=True, capture_output=True)
     flags = ("--tls-cert", tmp_path / "cert.pem", "--tls-key", tmp_path / "key.pem")
-    with Running(bundle(tmp_path / "shades.edge"), *flags) as running:
+    with Running(bundle(tmp_path / "shades.edge"), *flags, "--grpc-port", "0") as running:
         context = ssl.create_default_context(cafile=tmp_path / "cert.pem")
         url = f"https://127.0.0.1:{running.port}/v2"
         assert urllib.request.urlopen(url, context=context).status == 200
+        triton = pytest.importorskip("tritonclient.grpc")
+        port = next(row["grpc_port"] for row in running.log if row["event"] == "serving")
+        secure = {"ssl": True, "root_certificates": str(tmp_path / "cert.pem")}
+        with triton.InferenceServerClient(f"127.0.0.1:{port}", **secure) as client:
+            assert client.is_server_live()
 
 
 def test_too_much_at_a_time_is_told_when_to_come_back(tmp_path):

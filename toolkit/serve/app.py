@@ -154,4 +154,6 @@ class Application:
         self.log.event(kind, level=level, **facts)
         self.metrics.event(facts.get("model", ""), kind)
         if kind in ("unloaded", "refused"):
+            states = self.repository.status(facts["model"])
+            self.metrics.forget(facts["model"], (state.version for state in states))
             self._memory.freed()

@@ -11,9 +11,9 @@ import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from ipaddress import ip_address
 from typing import Any
 
+from edge.loopback import is_loopback
 from toolkit.serve.errors import OverloadError, RequestError
 from toolkit.serve.json_in import dumps
 from toolkit.serve.logs import Log
@@ -161,11 +161,3 @@ def _is_local(host: bytes) -> bool:
     text = host.decode("latin-1")
     name = text[1:].partition("]")[0] if text[:1] == "[" else text.partition(":")[0]
     return is_loopback(name)
-
-
-def is_loopback(name: str) -> bool:
-    """Whether a host name or address is this machine alone."""
-    try:
-        return name == "localhost" or ip_address(name).is_loopback
-    except ValueError:
-        return False

@@ -4,7 +4,7 @@ prometheus_client's own take several times as long to count; it writes these as 
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
@@ -28,6 +28,11 @@ class Histograms(Collector):
             self._sums[labels] = 0.0
         counts[bisect_left(self._limits, value)] += 1
         self._sums[labels] += value
+
+    def drop(self, labels: Callable[[tuple[str, ...]], bool]) -> None:
+        """Forget the sets of labels for which the function is true."""
+        for gone in [each for each in self._counts if labels(each)]:
+            del self._counts[gone], self._sums[gone]
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
         """As prometheus_client asks for it."""

@@ -4,6 +4,7 @@ The names follow Prometheus' rules: base units, `_total` for counters.
 """
 
 from collections import defaultdict, deque
+from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
@@ -89,6 +90,18 @@ class Metrics:
     def event(self, model: str, event: str) -> None:
         """A version was loaded, refused or unloaded."""
         self._events.labels(model, event).inc()
+
+    def forget(self, model: str, known: Iterable[int]) -> None:
+        """Drop what was counted for all versions of a model but the known; they have no end."""
+        kept = {str(number) for number in known}
+
+        def is_gone(labels: tuple[str, ...]) -> bool:
+            return labels[0] == model and labels[1] not in kept
+
+        for each in (self._seconds, self._run, self._size):
+            each.drop(is_gone)
+        for labels in [each for each in self._recent if is_gone(each)]:
+            del self._recent[labels]
 
     def text(self, repository: Repository) -> bytes:
         """All of it, in Prometheus' format."""

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from edge.loopback import is_loopback
 from toolkit.errors import ToolkitError, UsageError
-from toolkit.serve.guard import is_loopback
+from toolkit.serve import haproxy
 from toolkit.serve.logs import Log
 from toolkit.serve.repository import Source
 from toolkit.serve.settings import Batching, Limits, Loading, Settings
@@ -162,7 +163,16 @@ def serve_on_ray(
         raise UsageError(
             f"--host {front.host} is open to others and needs a token: set TOOLKIT_TOKEN"
         )
-    _connect(front)
+    with tempfile.TemporaryDirectory() as folder:
+        _connect(front, Path(folder))
+        _serve(sources, settings, replicas, front, log)
+    log.event("stopped")
+
+
+def _serve(
+    sources: Sequence[Source], settings: Settings, replicas: Replicas, front: Front, log: Log
+) -> None:
+    """Start the replicas, wait for a signal, and leave the cluster."""
     from ray import serve
     from ray.serve.schema import LoggingConfig
 
@@ -183,18 +193,24 @@ def serve_on_ray(
         if not front.cluster:
             serve.shutdown()  # or HAProxy would go on without Ray
         _disconnect()
-    log.event("stopped")
 
 
-def _connect(front: Front) -> None:
+def _connect(front: Front, folder: Path) -> None:
     """Join the cluster, or start one.
 
+    Args:
+        front: where and how.
+        folder: for what HAProxy needs.
+
     Raises:
-        ToolkitError: there is none at that address.
+        UsageError: there is no HAProxy.
+        ToolkitError: there is no cluster at that address.
     """
     # Read when Ray Serve is imported.
     os.environ["RAY_SERVE_ENABLE_HA_PROXY"] = "1" if front.haproxy else "0"
-    os.environ.setdefault("RAY_SERVE_HAPROXY_METRICS_ENABLED", "0")  # a port open to all
+    os.environ.setdefault("RAY_SERVE_HAPROXY_METRICS_ENABLED", "0")  # a log line a request
+    if front.haproxy and not front.cluster:
+        os.environ.update(haproxy.settings(folder))
     import ray
 
     own = {} if front.cluster else _ALONE

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from edge.bundle import Bundle
-from edge.bundle_manifest import ModelEntry, Tolerance
+from edge.bundle_entries import ModelEntry, Tolerance
 from edge.errors import BrokenRuntimeError, EdgeError, InputError
 from edge.model import Model
 from edge.opening import trusted_keys

@@ -4,6 +4,10 @@ They hold no data, and all may have them. What they show is asked for with a tok
 has one.
 """
 
+from dataclasses import dataclass
+from importlib import resources
+from string import Template
+
 _TYPES = {
     "css": "text/css; charset=utf-8",
     "html": "text/html; charset=utf-8",
@@ -42,6 +46,48 @@ POLICY = (
 """Content-Security-Policy of all of them: nothing from elsewhere, nothing inline."""
 
 
+@dataclass(frozen=True)
+class _Page:
+    """What a page has of its own in the frame that all share."""
+
+    title: str
+    styles: tuple[str, ...]
+    script: str
+    skip: str
+    main: str
+
+
+_FRAMED = {
+    "index.html": _Page("Models", ("page.css", "try.css"), "page.js", "#model", "the model"),
+    "docs.html": _Page("API", ("docs.css",), "docs.js", "#content", "the API"),
+}
+_CURRENT = ' aria-current="page"'
+
+
 def content_type(name: str) -> str:
     """Of a file by its name."""
     return _TYPES[name.rpartition(".")[2]]
+
+
+def content(name: str) -> bytes:
+    """Of a file by its name; a page within its frame."""
+    found = _read(name)
+    page = _FRAMED.get(name)
+    if page is None:
+        return found
+    styles = [f'<link rel="stylesheet" href="page/{style}">' for style in page.styles]
+    whole = Template(_read("frame.html").decode()).substitute(
+        title=page.title,
+        styles="\n".join(styles),
+        script=page.script,
+        skip=page.skip,
+        main=page.main,
+        on_models=_CURRENT if name == "index.html" else "",
+        on_docs=_CURRENT if name == "docs.html" else "",
+        content=found.decode(),
+    )
+    return whole.encode()
+
+
+def _read(name: str) -> bytes:
+    return resources.files("toolkit.serve").joinpath("page", name).read_bytes()

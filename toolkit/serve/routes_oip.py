@@ -19,11 +19,10 @@ def routes(gateway: Gateway) -> list[Route]:
     """Inference, metadata and health."""
 
     async def infer(request: Request) -> Reply:
-        length = _json_length(request)
         depth = gateway.settings.limits.depth
 
         def read(body: bytes, version: Version) -> Any:
-            return oip.read_infer(body, length, version, depth)
+            return oip.read_infer(body, _json_length(request), version, depth)
 
         return await gateway.answer(request, "infer", read, _write)
 

@@ -1,7 +1,6 @@
 """What people and their tools ask for: pages, the models, a form to try one, OpenAPI, metrics."""
 
 from functools import partial
-from importlib import resources
 from typing import Any
 
 from starlette.requests import Request
@@ -17,7 +16,7 @@ from toolkit.serve.gateway import Gateway
 from toolkit.serve.json_in import parse
 from toolkit.serve.metrics import CONTENT_TYPE
 from toolkit.serve.openapi import openapi
-from toolkit.serve.pages import PAGES, POLICY, content_type
+from toolkit.serve.pages import PAGES, POLICY, content, content_type
 from toolkit.serve.reply import Reply, json_response
 from toolkit.serve.tfserving import Call
 from toolkit.serve.version import Array, Version
@@ -63,9 +62,8 @@ def routes(gateway: Gateway) -> list[Route]:
 
 
 async def _file(name: str, _: Request) -> Response:
-    content = resources.files("toolkit.serve").joinpath("page", name).read_bytes()
     headers = {"content-security-policy": POLICY, "referrer-policy": "no-referrer"}
-    return Response(content, media_type=content_type(name), headers=headers)
+    return Response(content(name), media_type=content_type(name), headers=headers)
 
 
 def _read(kind: str, depth: int, body: bytes, version: Version) -> Call:

@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import uvicorn
 
+from edge.loopback import is_loopback
 from toolkit.errors import UsageError
 from toolkit.serve.app import Application
-from toolkit.serve.guard import is_loopback
 from toolkit.serve.logs import Log
 from toolkit.serve.repository import Source
 from toolkit.serve.settings import Settings
@@ -29,6 +30,7 @@ class Address:
         certificate: PEM file for TLS, or None.
         key: its private key, or None if it is in the same file.
         linger: seconds between 'not ready' and the end of listening, for load balancers.
+        grpc_port: of the Open Inference Protocol over gRPC; 0 takes a free one, None offers none.
     """
 
     host: str = "127.0.0.1"
@@ -36,6 +38,7 @@ class Address:
     certificate: Path | None = None
     key: Path | None = None
     linger: float = 0.0
+    grpc_port: int | None = None
 
     def check(self, token: str) -> None:
         """Refuse an open address without a token.
@@ -77,9 +80,11 @@ def serve(sources: Sequence[Source], settings: Settings, address: Address, log: 
 class _Server(uvicorn.Server):
     """Ends when the application has said so to those who ask whether it is ready."""
 
-    def __init__(self, config: uvicorn.Config, application: Application, linger: float) -> None:
+    def __init__(
+        self, config: uvicorn.Config, application: Application, linger: float, rpc: Any = None
+    ) -> None:
         super().__init__(config)
-        self._application, self._linger = application, linger
+        self._application, self._linger, self._rpc = application, linger, rpc
         self._loop = asyncio.get_running_loop()
         self._ending: asyncio.Task[None] | None = None
 
@@ -90,6 +95,8 @@ class _Server(uvicorn.Server):
     def _end(self) -> None:
         if self._ending is not None:
             self.should_exit = self.force_exit = True
+            if self._rpc is not None:
+                self._loop.create_task(self._rpc.stop(None))
             return
         self._ending = self._loop.create_task(self._stop())
 
@@ -97,6 +104,13 @@ class _Server(uvicorn.Server):
         self._application.stop()
         await asyncio.sleep(self._linger)
         self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let calls of both kinds end."""
+        ends = [super().shutdown(sockets)]
+        if self._rpc is not None:
+            ends.append(self._rpc.stop(self._application.settings.drain))
+        await asyncio.gather(*ends)
 
 
 async def _serve(application: Application, address: Address, listener: socket.socket) -> None:
@@ -112,12 +126,27 @@ async def _serve(application: Application, address: Address, listener: socket.so
         ssl_keyfile=address.key,
         backlog=_BACKLOG,
     )
-    server = _Server(config, application, address.linger)
+    rpc, rpc_port = _grpc(application, address)
+    server = _Server(config, application, address.linger, rpc)
     async with application.life():
         listener.listen(_BACKLOG)  # from here on clients are not refused
-        log.event("serving", address=address.url(listener), models=application.models())
+        if rpc is not None:
+            await rpc.start()
+        url, models = address.url(listener), application.models()
+        log.event("serving", address=url, grpc_port=rpc_port, models=models)
         await server.serve(sockets=[listener])
     log.event("stopped")
+
+
+def _grpc(application: Application, address: Address) -> tuple[Any, int | None]:
+    """The server of gRPC and its port, where it was asked for; started with the models."""
+    if address.grpc_port is None:
+        return None, None
+    from toolkit.serve.grpc_server import listening
+
+    place = address.host, address.grpc_port
+    most = application.settings.limits.body
+    return listening(application.guard, place, (address.certificate, address.key), most)
 
 
 def _listening(address: Address) -> socket.socket:

@@ -11,17 +11,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from edge.bundle_manifest import Tolerance
-from edge.decision import decide
+from edge.bundle_entries import Tolerance
+from edge.closeness import compared, scaled_error
 from edge.errors import EdgeError
 from toolkit.errors import CheckError
 from toolkit.serve.joining import samples_of
 from toolkit.serve.version import Array, Arrays, Spec, Version
 
 _ALONE = 16  # golden samples that are also asked for one by one
-_FREE_ERROR = 0.02
-"""Without a limit from export: how much further off a device may be, in the outputs' range. The
-self-test of the edge package allows the same."""
 _SAME = 1e-2  # in the outputs' range: as much may two sizes of batches differ by rounding
 _RUNS, _SECONDS = 30, 0.1  # of the measurement, at most
 _SIZES_RUNS, _SIZES_SECONDS = 5, 0.5  # of the measurement of sizes of batches
@@ -101,36 +98,14 @@ def _checked(
     version: Version, stated: Tolerance, expected: Arrays, outputs: Arrays, step: int
 ) -> float:
     """The greatest difference; raises CheckError if it is over the limit."""
-    where = f"{version.model.source}: wrong answer to golden vectors, {step} at a time"
-    hint = "\nverify the export again on a machine like this one"
-    for name, array in expected.items():
-        if name not in outputs or outputs[name].shape != array.shape:
-            got = list(outputs[name].shape) if name in outputs else "nothing"
-            raise CheckError(
-                f"{where}: output {name}: expected {list(array.shape)}, got {got}{hint}"
-            )
-    error = max(scaled_error(array, outputs[name]) for name, array in expected.items())
-    limit = stated.limit if stated.limit is not None else (stated.error or 0.0) + _FREE_ERROR
-    if not error <= limit:
-        raise CheckError(f"{where}: error {error:.3g} is over the limit of {limit:.3g}{hint}")
-    first = version.outputs[0].name
-    if version.decision != "value" and first in expected and stated.agreement is not None:
-        same = decide(expected[first], version.decision) == decide(outputs[first], version.decision)
-        kept = float(same.reshape(len(same), -1).all(axis=1).mean())
-        if kept < stated.agreement - 1 / len(same):  # a tie may fall either way
-            told = f"agrees on {kept:.4g} of the samples, {stated.agreement:.4g} at export"
-            raise CheckError(f"{where}: {told}{hint}")
-    return error
-
-
-def scaled_error(expected: Array, got: Array) -> float:
-    """Greatest absolute difference in units of the reference's range; infinite for no number."""
-    wide = expected.astype(np.float64)
-    with np.errstate(invalid="ignore"):  # infinity less infinity
-        spread = float(wide.max() - wide.min()) or float(np.abs(wide).max())
-        greatest = float(np.abs(got.astype(np.float64) - wide).max())
-    error = greatest / spread if spread else (np.inf if greatest else 0.0)
-    return float(error) if np.isfinite(error) else float("inf")
+    first, decision = version.outputs[0].name, version.decision
+    facts, problem = compared(stated, expected, outputs, first, decision)
+    if problem:
+        raise CheckError(
+            f"{version.model.source}: wrong answer to golden vectors, {step} at a time: {problem}\n"
+            "verify the export again on a machine like this one"
+        )
+    return float(facts["error"])
 
 
 def _made_up(specs: Sequence[Spec], count: int) -> dict[str, Array]:
