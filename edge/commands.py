@@ -148,10 +148,14 @@ WATCH = Command(
     (
         Option("--once", "end when the files that are there are answered"),
         Option("--poll", "between two looks at the folder (default 0.5)", "SECONDS", seconds, 0.5),
+        Option("--hop", "lines are samples of one stream: answer about the last window, and again "
+               "after so many samples", "N", count),
+        Option("--window", "samples of a window, where the model takes any number", "N", count),
+        Option("--average", "decide by the mean of so many answers in a row", "N", count),
         Option("--no-preprocess", "the input is preprocessed already"),
         *_OPEN,
         DEBUG,
     ),
-)
+)  # fmt: skip
 
 COMMANDS = {each.name: each for each in (RUN, SELFTEST, BENCH, INFO, SERVE, WATCH)}

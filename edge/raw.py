@@ -13,6 +13,9 @@ from edge.errors import InputError
 from edge.model import Model
 from edge.read_input import checked, read, read_content, read_texts
 
+MAX_BYTES = 256 << 20
+"""Of a file or a line that comes in by itself."""
+
 CONTENT_TYPES = {
     "application/x-npy": ".npy",
     "text/csv": ".csv",
@@ -66,6 +69,16 @@ def from_content(model: Model, content: bytes, suffix: str) -> dict[str, np.ndar
         except ValueError as error:
             raise InputError(f"input {name}: not UTF-8: {error}") from error
     return {name: read_content(content, suffix)}
+
+
+def decoded(line: bytes) -> str:
+    """One line of a stream as text; raises InputError if it is too long or not UTF-8."""
+    if len(line) > MAX_BYTES:
+        raise InputError(f"the line is longer than {MAX_BYTES} bytes")
+    try:
+        return line.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"not UTF-8: {error}") from error
 
 
 def from_line(model: Model, line: str) -> dict[str, np.ndarray]:

@@ -53,6 +53,24 @@ def read_content(content: bytes, suffix: str) -> np.ndarray:
         raise InputError(f"input {suffix}: {error}") from error
 
 
+def read_numbers(text: str) -> np.ndarray:
+    """The numbers of one line, JSON that begins with [ or CSV; raises InputError as `read` does."""
+    try:
+        return checked(_parse(text), _short(text))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"input {_short(text)}: {error}") from error
+
+
+def is_header(text: str, columns: int) -> bool:
+    """Whether a line has so many cells of CSV, and none of them is a number."""
+    cells = text.split(",")
+    return (
+        len(cells) == columns
+        and not text.startswith("[")
+        and all(_number(c) is None for c in cells)
+    )
+
+
 def checked(array: np.ndarray, where: str) -> np.ndarray:
     """The array itself; raises InputError if it is not of finite numbers only, or empty."""
     if array.dtype.kind not in "biuf":
@@ -93,30 +111,32 @@ def _read_file(file: BinaryIO, suffix: str, where: str) -> np.ndarray:
 
 
 def read_texts(text: str, stdin: TextIO) -> np.ndarray:
-    """Texts [n] for a model that takes them: one a line of `stdin` for `-`, or of a .txt file.
+    """Texts [n] for a model that takes them: one a line of `stdin` for `-`, all of a .txt file one.
 
     JSON that begins with `[` is a list of texts, a .json file holds one. Anything else is itself
-    the one text.
+    the one text; a name of such a file without blanks is one of a file, there or not.
 
     Raises InputError if a file cannot be read, or JSON is no list of texts.
     """
     if text == "-":
         return _texts(stdin.read().splitlines(), "standard input")
-    suffix = os.path.splitext(text)[1].lower()  # noqa: PTH122
     if text.lstrip().startswith("["):
-        content, suffix = text, ".json"
-    elif suffix in (".txt", ".json") and os.path.exists(text):  # noqa: PTH110
-        content = _text_of(text)
-    else:
+        return _listed(text, text)
+    suffix = os.path.splitext(text)[1].lower()  # noqa: PTH122
+    one_word = len(text.split()) == 1
+    if suffix not in (".txt", ".json") or not (one_word or os.path.exists(text)):  # noqa: PTH110
         return _texts([text], text)
-    if suffix == ".txt":
-        return _texts(content.splitlines(), text)
+    content = _text_of(text)
+    return _texts([content], text) if suffix == ".txt" else _listed(content, text)
+
+
+def _listed(content: str, where: str) -> np.ndarray:
     import json
 
     try:
-        return _texts(json.loads(content), text)
+        return _texts(json.loads(content), where)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"input {_short(text)}: not JSON: {error}") from error
+        raise InputError(f"input {_short(where)}: not JSON: {error}") from error
 
 
 def _text_of(path: str) -> str:

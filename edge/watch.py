@@ -1,9 +1,10 @@
 """The command `watch`: answers files as they appear in a folder, or lines of standard input.
 
-One JSON line an item on stdout: what `run --json` says, or `error`, and which item it was. A bad
-item gives an error line and the next one is taken. Nothing is taken before the answer to the last
-item is written: whoever reads slowly slows this down, and memory holds one item (and, of standard
-input, the 8 KiB that were read with it).
+One JSON line an item on stdout: what `run --json` says, or `error`, and which item it was. With
+--hop lines are samples of one stream (stream.py), of which few have an answer. A bad item gives an
+error line and the next one is taken. Nothing is taken before the answer to the last item is
+written: whoever reads slowly slows this down, and memory holds one item (and, of standard input,
+the 8 KiB that were read with it).
 
 An answered file is moved to the folder's `done`, a bad one to `failed`, after its line is written:
 started again, it goes on with what is left. A file whose line was written when the power went is
@@ -22,11 +23,10 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import FrameType, SimpleNamespace
-from typing import Any, Callable
-
-import numpy as np
+from typing import Any, Callable, Optional
 
 from edge.answer import answer
 from edge.cli import message
@@ -34,10 +34,10 @@ from edge.errors import EdgeError, InputError
 from edge.model import Model
 from edge.opening import open_model
 from edge.present import as_json
-from edge.raw import from_content, from_line, suffix_of
+from edge.raw import MAX_BYTES, decoded, from_content, from_line, suffix_of
 
-MAX_BYTES = 256 << 20
-"""Of a file or a line."""
+_Said = Optional[dict[str, Any]]
+"""What is printed about an item; None where nothing is to be said yet."""
 _LEFT_ALONE = (".tmp", ".part")
 
 
@@ -46,14 +46,16 @@ def watch(options: SimpleNamespace) -> int:
 
     Raises EdgeError if the model or the folder cannot be used, OSError if files cannot be moved.
     """
+    _check(options)
     model = open_model(options)
-    watcher = _Watcher(model, preprocess=not options.no_preprocess)
+    take_line = _line_taker(model, options)
+    watcher = _Watcher()
     before = {s: signal.signal(s, watcher.stop) for s in (signal.SIGTERM, signal.SIGINT)}
     try:
         if options.source == "-":
-            _lines(watcher)
+            _lines(watcher, take_line)
         else:
-            _folder(watcher, Path(options.source), options.poll, once=options.once)
+            _folder(watcher, _file_taker(model, options), Path(options.source), options)
     except _Stopped:
         pass
     finally:
@@ -67,10 +69,9 @@ class _Stopped(Exception):  # noqa: N818 - no error: how waiting ends
 
 
 class _Watcher:
-    """Answers one item after another; a signal waits for the item at hand."""
+    """Does one item after another; a signal waits for the item at hand."""
 
-    def __init__(self, model: Model, *, preprocess: bool) -> None:
-        self._model, self._preprocess = model, preprocess
+    def __init__(self) -> None:
         self._busy = self._stopping = False
 
     def stop(self, number: int, frame: FrameType | None) -> None:
@@ -81,14 +82,13 @@ class _Watcher:
     def take(
         self,
         source: str | int,
-        read: Callable[[Model], dict[str, np.ndarray]],
+        work: Callable[[], _Said],
         after: Callable[[bool], None] | None = None,
     ) -> None:
-        """Answer one item and print its line; then `after` is told whether it was good."""
+        """Print what `work` says about an item, if it does; `after` is told whether it was good."""
         self._busy = True
         try:
-            line, good = self._answer(source, read)
-            print(json.dumps(line), flush=True)
+            good = self._print(source, work)
             if after is not None:
                 after(good)
         finally:
@@ -96,43 +96,63 @@ class _Watcher:
         if self._stopping:
             raise _Stopped
 
-    def _answer(
-        self, source: str | int, read: Callable[[Model], dict[str, np.ndarray]]
-    ) -> tuple[dict[str, Any], bool]:
+    def _print(self, source: str | int, work: Callable[[], _Said]) -> bool:
+        good = True
         try:
-            answers = answer(self._model, read(self._model), preprocess=self._preprocess)
+            said = work()
         except (EdgeError, OSError, MemoryError) as error:
-            return {"source": source, "error": message(error)}, False
-        return {"source": source, **as_json(answers)}, True
+            said, good = {"error": message(error)}, False
+        if said is not None:
+            print(json.dumps({"source": source, **said}), flush=True)
+        return good
 
 
-def _lines(watcher: _Watcher) -> None:
+def _check(options: SimpleNamespace) -> None:
+    """Raise InputError if options of a stream are given without one."""
+    if options.hop is not None and options.source != "-":
+        raise InputError("--hop is about lines of standard input; give - instead of a folder")
+    for name in ("window", "average"):
+        if getattr(options, name) is not None and options.hop is None:
+            raise InputError(f"--{name} is of a stream of samples: give --hop, too")
+
+
+def _line_taker(model: Model, options: SimpleNamespace) -> Callable[[bytes], _Said]:
+    """From a line to what is said about it: lines are items, or with --hop samples of a stream."""
+    preprocess = not options.no_preprocess
+    if options.hop is not None:
+        from edge.stream import Stream
+
+        return Stream(
+            model,
+            options.hop,
+            window=options.window,
+            average=options.average or 1,
+            preprocess=preprocess,
+        ).take
+
+    def take(line: bytes) -> _Said:
+        return as_json(answer(model, from_line(model, decoded(line)), preprocess=preprocess))
+
+    return take
+
+
+def _lines(watcher: _Watcher, take: Callable[[bytes], _Said]) -> None:
     number = 0
     while True:
         line = sys.stdin.buffer.readline(MAX_BYTES + 1)
         if not line:
             return
         number += 1
-        too_long = len(line) > MAX_BYTES
-        while too_long and line and not line.endswith(b"\n"):
-            line = sys.stdin.buffer.readline(MAX_BYTES)
-        if line.strip() or too_long:
-            watcher.take(number, _line_reader(b"" if too_long else line))
+        rest = line
+        while len(line) > MAX_BYTES and rest and not rest.endswith(b"\n"):
+            rest = sys.stdin.buffer.readline(MAX_BYTES)
+        if line.strip():
+            watcher.take(number, partial(take, line))
 
 
-def _line_reader(line: bytes) -> Callable[[Model], dict[str, np.ndarray]]:
-    def read(model: Model) -> dict[str, np.ndarray]:
-        if not line:
-            raise InputError(f"the line is longer than {MAX_BYTES} bytes")
-        try:
-            return from_line(model, line.decode())
-        except UnicodeDecodeError as error:
-            raise InputError(f"not UTF-8: {error}") from error
-
-    return read
-
-
-def _folder(watcher: _Watcher, folder: Path, poll: float, *, once: bool) -> None:
+def _folder(
+    watcher: _Watcher, take: Callable[[Path], _Said], folder: Path, options: SimpleNamespace
+) -> None:
     if not folder.is_dir():
         raise InputError(f"{folder}: not a folder\ngive one, or - for standard input")
     for name in ("done", "failed"):
@@ -142,11 +162,11 @@ def _folder(watcher: _Watcher, folder: Path, poll: float, *, once: bool) -> None
     while True:
         now = dict(_candidates(folder))
         for name in [name for name, state in now.items() if seen.get(name) == state]:
-            watcher.take(name, _file_reader(folder / name), _mover(folder, name))
+            watcher.take(name, partial(take, folder / name), partial(_move, folder, name))
         seen, looks = now, looks + 1
-        if once and looks > 1:
+        if options.once and looks > 1:
             return
-        time.sleep(poll)
+        time.sleep(options.poll)
 
 
 def _candidates(folder: Path) -> Iterator[tuple[str, tuple[int, int]]]:
@@ -164,24 +184,22 @@ def _candidates(folder: Path) -> Iterator[tuple[str, tuple[int, int]]]:
             continue
 
 
-def _file_reader(path: Path) -> Callable[[Model], dict[str, np.ndarray]]:
-    def read(model: Model) -> dict[str, np.ndarray]:
+def _file_taker(model: Model, options: SimpleNamespace) -> Callable[[Path], _Said]:
+    def take(path: Path) -> _Said:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             raise InputError(f"{path.name}: over the limit of {MAX_BYTES} bytes")
-        return from_content(model, content, suffix_of(path.name))
+        raw = from_content(model, content, suffix_of(path.name))
+        return as_json(answer(model, raw, preprocess=not options.no_preprocess))
 
-    return read
+    return take
 
 
-def _mover(folder: Path, name: str) -> Callable[[bool], None]:
-    def move(good: bool) -> None:
-        target = folder / ("done" if good else "failed") / name
-        number = 0
-        while target.exists():  # an older file of the same name is kept
-            number += 1
-            target = target.with_name(f"{name}.{number}")
-        (folder / name).replace(target)
-
-    return move
+def _move(folder: Path, name: str, good: bool) -> None:
+    target = folder / ("done" if good else "failed") / name
+    number = 0
+    while target.exists():  # an older file of the same name is kept
+        number += 1
+        target = target.with_name(f"{name}.{number}")
+    (folder / name).replace(target)

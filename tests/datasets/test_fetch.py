@@ -7,7 +7,7 @@ import pytest
 from tests.conftest import run_toolkit
 from tests.datasets.conftest import integrity, tarball
 from toolkit.datasets import npm, places, unpack
-from toolkit.datasets.catalog import DataSet, Debian, Npm
+from toolkit.datasets.catalog import SETS, DataSet, Debian, Npm
 from toolkit.datasets.fetch import fetch
 from toolkit.errors import DataError, StorageError, UsageError
 
@@ -141,8 +141,9 @@ def test_the_commands(tmp_path):
     (tmp_path / "spam").mkdir()
     listed = run_toolkit("data", "list", "--json", **place).json
     assert {each["name"]: each["folder"] for each in listed["sets"]} == {
-        "spam": str(tmp_path / "spam"), "fashion": None,
-    }  # fmt: skip
+        "spam": str(tmp_path / "spam"),
+        **dict.fromkeys(("fashion", "motion", "vowels", "pulse")),
+    }
     there = run_toolkit("data", "fetch", "spam", "--json", **place)
     assert there.json == {"name": "spam", "folder": str(tmp_path / "spam"), "fetched": False}
     wrong = run_toolkit("data", "fetch", "span", "--json", **place)
@@ -150,7 +151,7 @@ def test_the_commands(tmp_path):
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("name", ["spam", "fashion"])
+@pytest.mark.parametrize("name", [each.name for each in SETS])
 def test_the_real_packages(name, tmp_path):
     done = run_toolkit("data", "fetch", name, "--json", TOOLKIT_DATA_DIR=str(tmp_path))
     assert done.code == 0, done.err

@@ -1,8 +1,12 @@
 """What is read of an e-mail, and what is not."""
 
+import subprocess
+import sys
+
 import pytest
 
-from toolkit.datasets.mail import plain, text_of, without_footers
+from toolkit.datasets import mail
+from toolkit.datasets.mail import text_of, without_footers
 from toolkit.datasets.mailbox import kept_vocabulary, read, vocabulary
 
 PARTS = b"""From: someone@example.org
@@ -31,10 +35,18 @@ aW1hZ2U=
 """
 
 
-def test_subject_and_text_parts_are_read_and_telling_headers_are_not():
+def test_what_people_read_and_its_markup_are_kept_and_telling_headers_are_not():
     text = text_of(PARTS, 1000)
-    assert text == "Grüße from here\n\nSchönen Tag\nClick here & now"
-    assert text_of(PARTS, 15) == "Grüße from here"
+    html = "<p>Click <b>here</b>& now<script>var a=1</script></p>"
+    assert text == f"someone@example.org\nGrüße from here\n\nSchönen Tag\n{html}"
+    assert text_of(PARTS, 19) == "someone@example.org"
+
+
+def test_the_file_alone_makes_a_text_on_a_device():
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", mail.__file__], input=PARTS, capture_output=True, check=True
+    )
+    assert done.stdout.decode() == text_of(PARTS, mail.MOST)
 
 
 @pytest.mark.parametrize(
@@ -60,11 +72,6 @@ def test_a_broken_mail_gives_the_text_that_can_be_had(content):
 
 def test_an_unknown_charset_is_read_as_latin_1():
     assert text_of(b"Content-Type: text/plain; charset=nonsense\n\ncaf\xe9", 100) == "café"
-
-
-def test_markup_goes():
-    page = "<!-- no --><style>p {}</style><P CLASS='a'>1 < 2</P><br/>yes&nbsp;&lt;3"
-    assert plain(page) == "1 < 2 yes <3"
 
 
 def test_what_lists_add_goes():

@@ -99,9 +99,10 @@ def test_damaged_sound(content, words):
 def test_texts(tmp_path):
     (tmp_path / "a.txt").write_text("one\ntwo words\n")
     assert read_texts("hello, you", None).tolist() == ["hello, you"]
-    assert read_texts(str(tmp_path / "a.txt"), None).tolist() == ["one", "two words"]
+    assert read_texts(str(tmp_path / "a.txt"), None).tolist() == ["one\ntwo words\n"]
     assert read_texts("-", io.StringIO("a\nb\n")).tolist() == ["a", "b"]
     assert read_texts('["a", "b"]', None).tolist() == ["a", "b"]
-    for wrong in ("[1]", "[]", "[", '["a", 1]'):
+    assert read_texts("see notes.txt", None).tolist() == ["see notes.txt"]
+    for wrong in ("[1]", "[]", "[", '["a", 1]', "missing.txt"):
         with pytest.raises(InputError):
             read_texts(wrong, None)

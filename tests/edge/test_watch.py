@@ -94,9 +94,10 @@ def test_an_answer_comes_before_the_next_line(watch):
     assert process.wait(10) == 0
 
 
-def test_a_slow_reader_slows_the_writer(watch):
+@pytest.mark.parametrize("options", [(), ("--hop", "1")])
+def test_a_slow_reader_slows_the_writer(watch, options):
     """Neither side's pipe is read: the writer must come to a stop."""
-    process = watch("-")
+    process = watch("-", *options)
     descriptor = process.stdin.fileno()
     os.set_blocking(descriptor, False)
     line, written, end = b"1\n" * 2048, 0, time.monotonic() + 8

@@ -38,6 +38,25 @@ class Debian:
 
 
 @dataclass(frozen=True)
+class PyPI:
+    """Files out of a wheel of the Python package index; they are stored side by side.
+
+    Attributes:
+        package: its name.
+        version: exactly.
+        sha256: the wheel's hash, in hexadecimal digits.
+        keep: folder in the wheel that holds the files.
+        names: of the files that are kept, and no others.
+    """
+
+    package: str
+    version: str
+    sha256: str
+    keep: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class DataSet:
     """A public data set.
 
@@ -55,7 +74,18 @@ class DataSet:
     megabytes: int
     licence: str
     files: int
-    source: Npm | Debian
+    source: Npm | Debian | PyPI
+
+
+def _aeon(folder: str, *names: str) -> PyPI:
+    """Files of aeon, a library for time series whose wheel holds some that are often learnt."""
+    return PyPI(
+        package="aeon",
+        version="1.6.0",
+        sha256="d05227086706f80111ac5fee8de4d5d3115bb3bcfd1c786c8629393055816409",
+        keep=f"aeon/datasets/data/{folder}",
+        names=names,
+    )
 
 
 SETS = (
@@ -81,6 +111,34 @@ SETS = (
         licence="MIT",
         files=4,
         source=Debian("dataset-fashion-mnist", "usr/share/datasets/fashion-mnist"),
+    ),
+    DataSet(
+        name="motion",
+        title="BasicMotions: 80 recordings of a smart watch's six axes, four activities",
+        megabytes=6,
+        licence="BSD-3-Clause",
+        files=2,
+        source=_aeon("BasicMotions", "BasicMotions_TRAIN.ts", "BasicMotions_TEST.ts"),
+    ),
+    DataSet(
+        name="vowels",
+        title="JapaneseVowels: 640 spoken vowels of nine speakers, 7 to 29 frames each",
+        megabytes=6,
+        licence="BSD-3-Clause",
+        files=2,
+        source=_aeon("JapaneseVowels", "JapaneseVowels_TRAIN.ts", "JapaneseVowels_TEST.ts"),
+    ),
+    DataSet(
+        name="pulse",
+        title="InternalBleeding16 of the UCR anomaly archive: a pulse with one anomaly",
+        megabytes=6,
+        licence="BSD-3-Clause",
+        files=2,
+        source=_aeon(
+            "KDD-TSAD_135",
+            "135_UCR_Anomaly_InternalBleeding16_TRAIN.csv",
+            "135_UCR_Anomaly_InternalBleeding16_TEST.csv",
+        ),
     ),
 )
 

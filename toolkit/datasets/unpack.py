@@ -4,14 +4,16 @@ import contextlib
 import io
 import secrets
 import shutil
+import stat
 import subprocess
 import tarfile
 import tempfile
+import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from toolkit.datasets.catalog import Debian, Npm
+from toolkit.datasets.catalog import Debian, Npm, PyPI
 from toolkit.errors import StorageError
 from toolkit.files import make_directory
 
@@ -72,6 +74,35 @@ def tarball(content: bytes, source: Npm, folder: Path) -> int:
     except (tarfile.TarError, EOFError, zlib.error) as error:
         raise StorageError(f"the tarball cannot be read: {error}; fetch it again") from error
     return count
+
+
+def wheel(content: bytes, source: PyPI, folder: Path) -> int:
+    """Write the files that `source` keeps into `folder`, side by side, and count them.
+
+    Names are the catalogue's, never the wheel's, so that none can lead out of the folder.
+
+    Raises:
+        StorageError: a file is missing, is a link, or is too large; the wheel cannot be read.
+    """
+    total = 0
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            for name in source.names:
+                member = archive.getinfo(f"{source.keep}/{name}")
+                total += member.file_size
+                if member.file_size > _MOST_FILE or total > _MOST:
+                    raise StorageError(f"{member.filename!r} in the wheel is larger than allowed")
+                if stat.S_ISLNK(member.external_attr >> 16):
+                    raise StorageError(f"{member.filename!r} in the wheel is a link")
+                # zipfile gives no more than file_size, and checks the sum
+                (folder / name).write_bytes(archive.read(member))
+    except KeyError as error:
+        raise StorageError(
+            f"{source.package} {source.version} lacks {source.keep}/{name}; nothing was kept"
+        ) from error
+    except (zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError, RuntimeError) as error:
+        raise StorageError(f"the wheel cannot be read: {error}; fetch it again") from error
+    return len(source.names)
 
 
 def debian(source: Debian, folder: Path) -> int:
