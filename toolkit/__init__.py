@@ -4,7 +4,9 @@ What a recipe needs can be imported from here, and every stage as a function fro
 Importing this package loads no framework.
 """
 
+from toolkit.augment import Cutout, Flip, Shift
 from toolkit.recipe import Recipe
+from toolkit.sample_random import SampleRandom
 from toolkit.specs import (
     SGD,
     Adam,
@@ -31,16 +33,20 @@ __all__ = [
     "Adam",
     "Callback",
     "Cosine",
+    "Cutout",
     "Data",
     "EarlyStopping",
     "Experience",
+    "Flip",
     "Linear",
     "PerFramework",
     "Policy",
     "Probe",
     "Recipe",
     "Rollout",
+    "SampleRandom",
     "Schedule",
+    "Shift",
     "Split",
     "StepDecay",
     "Stream",

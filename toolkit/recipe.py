@@ -14,6 +14,7 @@ from toolkit.specs import (
     SGD,
     Adam,
     Array,
+    Augmentation,
     Callback,
     Data,
     EarlyStopping,
@@ -28,6 +29,9 @@ Steps = Sequence[Mapping[str, Any]]
 
 Preprocessing = Steps | Mapping[str, Steps]
 """Steps of the only input, or by input name."""
+
+Augmentations = Sequence[Augmentation] | Mapping[str, Sequence[Augmentation]]
+"""Functions of the only input, or by input name; the first comes first."""
 
 FRAMEWORKS = ("tf", "torch")
 TITLES = {"tf": "TensorFlow", "torch": "PyTorch"}
@@ -54,6 +58,8 @@ class Recipe:
             Inputs that are texts begin with `tokenise`; `Split` says how they are kept.
         postprocessing: steps for the first output on the device, such as softmax; training,
             golden vectors and verification are about the output before them.
+        augment: functions that change training samples at random after preprocessing, such as
+            `Flip()` and `Shift(2)` (see `Augmentation`), or a mapping by input name.
         labels: class names in order, or None.
         probe: a known question and answer.
         decision: 'argmax', 'sign' or 'value'; None takes the one that fits the loss.
@@ -97,6 +103,7 @@ class Recipe:
     seed: int = 0
     preprocessing: Preprocessing = ()
     postprocessing: Steps = ()
+    augment: Augmentations = ()
     labels: tuple[str, ...] | None = None
     probe: Probe | None = None
     decision: str | None = None
@@ -140,6 +147,11 @@ class Recipe:
     def steps_for(self, input_name: str) -> list[dict[str, Any]]:
         """Preprocessing steps of one input, as plain data."""
         return steps_of(self.preprocessing, input_name)
+
+    def augment_for(self, input_name: str) -> tuple[Augmentation, ...]:
+        """What changes training samples of one input."""
+        given = self.augment
+        return tuple(given.get(input_name, ()) if isinstance(given, Mapping) else given)
 
     def weights_file(self, framework: str) -> str | None:
         """Path of the weights that `framework` starts from, as the recipe gives it."""

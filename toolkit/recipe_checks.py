@@ -48,6 +48,7 @@ def check(recipe: Any) -> None:
     _check_stopping(recipe)
     _check_weights(recipe)
     _check_steps(recipe)
+    _check_augment(recipe)
 
 
 def _fail(recipe: Any, name: str, problem: str) -> RecipeError:
@@ -214,3 +215,17 @@ def _check_pipeline(recipe: Any, name: str, pipeline: Any) -> int:
     if any(isinstance(step.get("vocabulary"), Mapping) for step in plain):
         raise _fail(recipe, name, "give the vocabulary's tokens; only a bundle can name a member")
     return size
+
+
+def _check_augment(recipe: Any) -> None:
+    given = recipe.augment
+    groups = given.values() if isinstance(given, Mapping) else [given]
+    good = all(
+        isinstance(group, tuple | list) and all(map(_is_augmentation, group)) for group in groups
+    )
+    wanted = "a tuple of functions of (array, random), such as (Flip(), Shift(2)), or a mapping of "
+    _require(recipe, "augment", good, wanted + "input names to such tuples")
+
+
+def _is_augmentation(value: Any) -> bool:
+    return callable(value) and not isinstance(value, type)  # Flip() is one, Flip is not

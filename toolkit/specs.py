@@ -13,7 +13,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from toolkit.sample_random import SampleRandom
+
 Array = npt.NDArray[Any]
+
+Augmentation = Callable[[Array, SampleRandom], Array]
+"""A function that changes training samples of one input at random.
+
+It takes them as the model would, [n, ...] after preprocessing, and may change them in place; it
+returns as many of the same shape and dtype. Each one's result follows from that sample and its own
+random numbers alone, never from other samples in the batch or another source of chance."""
 
 
 @dataclass(frozen=True)

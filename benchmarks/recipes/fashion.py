@@ -1,27 +1,12 @@
-"""Fashion-MNIST: 70,000 photographs of clothes, 28 x 28 pixels in ten classes, and a small CNN.
+"""Fashion-MNIST as in the recipe that ships, with a plain CNN: what exported files keep of it.
 
-The data are the Debian package dataset-fashion-mnist. FASHION_MNIST names their folder where they
-are not in the package's own place.
+Needs 'toolkit data fetch fashion'.
 """
 
-import gzip
-import os
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from toolkit import Adam, Cosine, Data, Recipe, Split
-
-SIZE, CLASSES = 28, 10
-PLACE = "/usr/share/datasets/fashion-mnist"
-LABELS = ("T-shirt", "Trouser", "Pullover", "Dress", "Coat")
-LABELS += ("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
-
-
-def data() -> Data:
-    """60,000 images to learn from, 10,000 to judge by; [n, 28, 28, 1] of bytes."""
-    return Data(train=_split("train"), validation=_split("t10k"))
+from toolkit import Adam, Cosine, Recipe
+from toolkit.recipes.fashion import LABELS, SIZE, data
 
 
 def keras_model() -> Any:
@@ -38,7 +23,7 @@ def keras_model() -> Any:
             layers.MaxPooling2D(2),
             layers.Flatten(),
             layers.Dense(128, activation="relu"),
-            layers.Dense(CLASSES),
+            layers.Dense(len(LABELS)),
         ]
     )
 
@@ -63,32 +48,12 @@ def torch_model() -> Any:
         nn.Flatten(),
         nn.Linear(64 * 7 * 7, 128),
         nn.ReLU(),
-        nn.Linear(128, CLASSES),
+        nn.Linear(128, len(LABELS)),
     )
 
 
-def _split(name: str) -> Split:
-    images = _bytes(f"{name}-images-idx3-ubyte.gz", 16).reshape(-1, SIZE, SIZE, 1)
-    return Split(images, _bytes(f"{name}-labels-idx1-ubyte.gz", 8).astype(np.int64))
-
-
-def _bytes(name: str, header: int) -> Any:
-    """What comes after the header of a file.
-
-    Raises:
-        FileNotFoundError: says where the data come from.
-    """
-    path = Path(os.environ.get("FASHION_MNIST", PLACE)) / name
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path} is missing; apt-get install dataset-fashion-mnist, or let FASHION_MNIST name "
-            "the folder of its four files"
-        )
-    return np.frombuffer(gzip.decompress(path.read_bytes()), np.uint8, offset=header)
-
-
 recipe = Recipe(
-    name="fashion",
+    name="fashion-cnn",
     data=data,
     keras=keras_model,
     torch=torch_model,

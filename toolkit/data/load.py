@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edge.steps import takes_text
-from toolkit.data import cache, checks, ingest
+from toolkit.data import augmented, cache, checks, ingest
 from toolkit.data.arrays import Part, check_names, in_memory
 from toolkit.data.copies import Place
 from toolkit.data.probe import preprocess, probe_inputs
@@ -185,6 +185,7 @@ def _recorded(recipe: Recipe, name: str, stream: Stream, place: Place) -> Part:
 def _joined(recipe: Recipe, parts: Mapping[str, Part]) -> Dataset:
     train, validation = (parts[name] for name in _SPLITS)
     _same_form(train.samples, validation.samples)
+    augmented.check(recipe, train.samples)
     # torch modules and exported files take inputs by position: one order everywhere
     names = list(train.raw)
     raw = validation.raw

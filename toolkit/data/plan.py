@@ -15,8 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from toolkit.sample_random import Words, mix
+
 Ids = npt.NDArray[np.int64]
-_Words = npt.NDArray[np.uint64]
 
 _ROUNDS = 8
 
@@ -88,12 +89,12 @@ def shard_bounds(size: int, rank: int, world: int) -> tuple[int, int]:
     return start, start + share + (rank < extra)
 
 
-def _round_keys(seed: int, epoch: int) -> _Words:
+def _round_keys(seed: int, epoch: int) -> Words:
     state = np.random.SeedSequence([seed, epoch]).generate_state(_ROUNDS, np.uint64)
     return np.asarray(state, np.uint64)
 
 
-def _permute(positions: _Words, samples: int, keys: _Words) -> _Words:
+def _permute(positions: Words, samples: int, keys: Words) -> Words:
     """Map positions to ids: a bijection of range(samples)."""
     bits = max(2, (samples - 1).bit_length())
     ids = _encrypt(positions, bits, keys)
@@ -104,23 +105,16 @@ def _permute(positions: _Words, samples: int, keys: _Words) -> _Words:
     return ids
 
 
-def _encrypt(values: _Words, bits: int, keys: _Words) -> _Words:
+def _encrypt(values: Words, bits: int, keys: Words) -> Words:
     """One pass of an (unbalanced) Feistel network over `bits` bits."""
     left_bits, right_bits = bits // 2, bits - bits // 2
     left = values >> np.uint64(right_bits)
     right = values & _mask(right_bits)
     for key in keys:
-        left, right = right, left ^ (_mix(right ^ key) & _mask(left_bits))
+        left, right = right, left ^ (mix(right ^ key) & _mask(left_bits))
         left_bits, right_bits = right_bits, left_bits
     return (left << np.uint64(right_bits)) | right
 
 
 def _mask(bits: int) -> np.uint64:
     return np.uint64((1 << bits) - 1)
-
-
-def _mix(words: _Words) -> _Words:
-    """The finaliser of SplitMix64 (Steele, Lea and Flood, 2014)."""
-    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray(words ^ (words >> np.uint64(31)), np.uint64)

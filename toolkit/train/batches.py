@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from toolkit.data.augmented import Augmenter
 from toolkit.data.load import SampleStore
 from toolkit.data.plan import SamplePlan
 from toolkit.errors import RecipeError
@@ -42,6 +43,7 @@ class Batches:
     ) -> None:
         self._adapter, self._samples, self._plan = adapter, samples, plan
         self._ledger = ledger
+        self._augmenter = Augmenter(adapter.recipe, list(samples.example()))
         self._world = adapter.place.world * adapter.replicas
 
     def use(self, samples: SampleStore) -> None:
@@ -69,12 +71,13 @@ class Batches:
         if empty:
             ids = np.zeros((len(ids), 1), np.int64)
         taken = self._samples.take(ids)
+        epochs = [step // self._plan.steps_per_epoch for step in steps]
         weights = np.full(ids.shape, 0 if empty else 1, np.float32)
         if taken.weights is not None:
             weights *= taken.weights
         return Chunk(
             first=steps.start,
-            inputs=taken.inputs,
+            inputs=self._augmenter.apply(taken.inputs, ids, epochs),
             targets=taken.targets,
             weights=weights,
             sizes=self._sizes(steps),
