@@ -7,16 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.manifest import Manifest, append_to_tflite
+from edge.manifest import Manifest
+from edge.manifest_tflite import append_to_tflite
 from edge.quantisation import quantise
 from edge.tensor import Tensor
 from toolkit.errors import ConversionError, DataError
+from toolkit.export import micro_compare
 from toolkit.export.micro import micro
 from toolkit.export.micro_arena import interpreter_of, least_arena
 from toolkit.export.micro_compare import MicroComparison, compare_with_litert
 from toolkit.export.micro_model import End, read_model
 from toolkit.export.micro_ops import METHODS, resolver_methods
 from toolkit.export.micro_text import comment, floating, identifier, string
+from toolkit.export.quantise import quantise as to_integers
 from toolkit.hosts import ChildProcesses
 
 STUB = Path(__file__).parent / "tflm_stub"
@@ -291,6 +294,44 @@ def test_a_float_model_is_equal_to_the_bit(models, apart):
     same = MicroComparison(samples=50, equal=50, greatest_step=0.0)
     assert apart(compare_with_litert, models["linear"], given) == same
     assert apart(compare_with_reference, models["linear"], given) == same
+
+
+def test_a_recurrent_model_compiles_and_is_equal_to_the_bit(models, apart, tmp_path):
+    given = {"x": samples((7, 4))}
+    found = apart(compare_with_reference, models["lstm"], given)
+    assert found == MicroComparison(samples=50, equal=50, greatest_step=0.0)
+    for name, text in apart(micro, models["lstm"], "lstm", given).items():
+        (tmp_path / name).write_bytes(text)
+    program = checked(tmp_path, "lstm_model")
+    assert said(program, "right")[0][:2] == ["1", "1"]
+    assert said(program, "wrong")[0][:2] == ["1", "0"]
+
+
+def test_a_recurrent_model_of_integers_is_some_steps_apart_at_most(models, apart):
+    given = {"x": samples((7, 4), 200)}
+    whole = apart(to_integers, models["lstm"], "tflite", "int8", given, "int8")
+    found = apart(compare_with_reference, whole, given)
+    assert (found.equal > 100, found.usual_step <= 2, found.greatest_step <= 4) == (True,) * 3
+
+
+def test_what_is_rare_is_told_from_what_is_usual(monkeypatch):
+    calls = [[np.zeros((1, 3), np.int8)] for _ in range(200)]
+    other = [[values + np.int8(9 * (n % 20 == 0))] for n, (values,) in enumerate(calls)]
+    monkeypatch.setattr(micro_compare, "read_model", lambda _: Calls(calls))
+    monkeypatch.setattr(micro_compare, "run_micro", lambda *_: calls)
+    monkeypatch.setattr(micro_compare, "_run_litert", lambda *_: other)
+    assert compare_with_litert(b"", {}) == MicroComparison(200, 190, 9.0, 0.0)
+    other[1] = [np.int8([[0, 0, 2]])]
+    assert compare_with_litert(b"", {}) == MicroComparison(200, 189, 9.0, 2.0)
+
+
+class Calls:
+    """A model of batch one that takes what it is given."""
+
+    batch = 1
+
+    def __init__(self, calls):
+        self.raw = lambda _: calls
 
 
 def test_an_int8_model_is_a_step_apart_at_most(models, apart):

@@ -9,7 +9,8 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from onnx import TensorProto, helper
 
-from edge.manifest import ONNX_KEY, Manifest, append_to_tflite, read_from_tflite
+from edge.manifest import ONNX_KEY, Manifest
+from edge.manifest_tflite import append_to_tflite, read_from_tflite
 from edge.runtime import load
 from edge.tensor import Tensor
 from toolkit.export.names import name_onnx, name_tflite, with_facts

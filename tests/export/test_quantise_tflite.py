@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from edge.manifest import Manifest, append_to_tflite, read_from_tflite
+from edge.manifest import Manifest
+from edge.manifest_tflite import append_to_tflite, read_from_tflite
 from edge.runtime import load
 from edge.tensor import Tensor
 from toolkit.errors import ConversionError, UsageError
@@ -57,6 +58,14 @@ MODELS = textwrap.dedent(
     outputs = {"big": 5000 * layers.Dense(1)(x), "small": layers.Dense(4)(x)}
     outputs["both"] = layers.Concatenate()([outputs["big"], outputs["small"]])
     save("two", keras.Model({"ids": ids, "rows": rows}, outputs))
+
+    def recurrent(batch):
+        steps = keras.Input((7, 4), name="steps", batch_size=batch)
+        state = layers.LSTM(24, unroll=True)(steps)
+        return keras.Model({"steps": steps}, {"logits": layers.Dense(3)(state)})
+
+    save("lstm", recurrent(1))
+    save("free_lstm", recurrent(None))
     """
 )
 
@@ -71,7 +80,7 @@ def files(tmp_path_factory) -> Path:
     asked = [sys.executable, "-c", MODELS, str(folder)]
     done = subprocess.run(asked, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    for name in ("cnn", "one", "two", "wide"):
+    for name in ("cnn", "one", "two", "wide", "lstm", "free_lstm"):
         path = folder / f"{name}.tflite"
         model = load(path)
         manifest = Manifest(name, "tf", "tflite", "fp32", model.inputs, model.outputs)
@@ -84,6 +93,8 @@ def samples(name: str, count: int = 64, seed: int = 0):
     if name == "two":
         ids = random.integers(0, 300, (count, 6), dtype=np.int32)
         return {"ids": ids, "rows": random.normal(size=(count, 24)).astype(np.float32)}
+    if "lstm" in name:
+        return {"steps": random.normal(size=(count, 7, 4)).astype(np.float32)}
     return {"image": random.random((count, 16, 16, 1), np.float32)}
 
 
@@ -123,6 +134,46 @@ def test_file_answers_like_fp32(files, tmp_path, name, precision):
     assert worst > (55 if precision == "fp16" else 24)
     largest = {"fp16": 0.6, "16x8": 0.52}  # 16x8 keeps embeddings in 16 bits
     assert len(made) < len(content) * largest.get(precision, 0.42)
+
+
+@pytest.mark.parametrize("name", ["lstm", "free_lstm"])
+@pytest.mark.parametrize("precision", STATIC)
+def test_an_unrolled_lstm_becomes_integers(files, tmp_path, name, precision):
+    """Its first state is 0, so a gate of the first step goes nowhere and a product is always 0."""
+    content = (files / f"{name}.tflite").read_bytes()
+    made = quantise(content, "tflite", precision, samples(name))
+    inputs = samples(name, 32, seed=1)
+    expected = answers(content, tmp_path / "a.tflite", inputs)
+    got = answers(made, tmp_path / "b.tflite", inputs)
+    assert snr(expected["logits"], got["logits"]) > 15
+
+
+def test_steps_that_share_weights_share_their_scale(files):
+    tree = flatbuffer.parse(
+        quantise((files / "lstm.tflite").read_bytes(), "tflite", "int8", samples("lstm"))
+    )
+    (graph,) = tree.subgraphs
+    scales: dict[int, set[float]] = {}
+    for kind, operator in flatbuffer.operators(tree, graph):
+        if kind == "FULLY_CONNECTED":
+            given = graph.tensors[operator.inputs[0]].quantization
+            scales.setdefault(int(operator.inputs[1]), set()).add(float(given.scale[0]))
+    assert len(scales) == 3  # of inputs, of states, of the last layer
+    assert {len(found) for found in scales.values()} == {1}
+
+
+def test_equal_vectors_are_stored_once(files):
+    """Scales of channels and shapes repeat at each step of an unrolled LSTM."""
+    content = (files / "lstm.tflite").read_bytes()
+    tree = flatbuffer.parse(content)
+    packed = flatbuffer.pack(tree)
+    assert len(packed) < 0.9 * len(content)
+    again = flatbuffer.parse(packed).subgraphs[0].tensors
+    for one, two in zip(tree.subgraphs[0].tensors, again, strict=True):
+        assert list(one.shape) == list(two.shape)
+    for one, two in zip(tree.buffers, flatbuffer.parse(packed).buffers, strict=True):
+        assert (one.data is None) == (two.data is None)
+        assert one.data is None or bytes(one.data) == bytes(two.data)
 
 
 @pytest.mark.parametrize("precision", ALL)

@@ -10,7 +10,8 @@ from toolkit.artifacts import Golden
 from toolkit.card import Card
 from toolkit.data.evidence import Calibration
 from toolkit.errors import ConversionError, NotFoundError, ToolkitError
-from toolkit.export.job import ExportJob, convert
+from toolkit.export.convert import convert
+from toolkit.export.job import ExportJob
 from toolkit.export.request import Request
 from toolkit.export.stage import Base, Exporter
 from toolkit.export.stage import export as export_stage

@@ -18,7 +18,8 @@ import numpy as np
 from edge.manifest import Manifest
 from edge.tensor import Tensor
 from toolkit.errors import ToolkitError
-from toolkit.export.job import ExportJob, convert
+from toolkit.export.convert import convert
+from toolkit.export.job import ExportJob
 from toolkit.models.predict import predict
 from toolkit.models.source import ModelSource, read
 

@@ -4,7 +4,9 @@ import json
 import sys
 import types
 from concurrent.futures import Future
+from pathlib import Path
 
+import flatbuffers
 import numpy as np
 import pytest
 
@@ -322,3 +324,38 @@ def test_names_of_the_signature_stay_where_there_is_no_manifest(tmp_path, pytest
     outputs = load(path).predict({"b": b, "a": a})
     assert outputs["total"].tolist() == [[11, 22]]
     assert outputs["apart"].tolist() == [[9, 18]]
+
+
+def flattening() -> bytes:
+    """A .tflite file of y [2, 1] = 2 x + 7, x [2, 1, 1]."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    content = (Path(__file__).parents[1] / "edge" / "data" / "fixed.tflite").read_bytes()
+    tree = schema.ModelT.InitFromPackedBuf(content, 0)  # y [2, 1] = 2 x, x [2, 1]
+    (graph,), (product,), (code,) = tree.subgraphs, tree.subgraphs[0].operators, tree.operatorCodes
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.FULLY_CONNECTED
+    product.builtinOptionsType = schema.BuiltinOptions.FullyConnectedOptions
+    product.builtinOptions = schema.FullyConnectedOptionsT()
+    x, weights, _ = graph.tensors
+    x.shape, weights.shape = [2, 1, 1], [1, 1]
+    bias, seven = schema.TensorT(), schema.BufferT()
+    bias.shape, bias.name, bias.buffer = [1], "bias", len(tree.buffers)
+    seven.data = list(np.float32([7]).tobytes())
+    graph.tensors.append(bias)
+    tree.buffers.append(seven)
+    product.inputs = [0, 1, 3]
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(tree.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def test_biases_of_steps_reach_the_second_runtime(tmp_path):
+    """tf2onnx drops them where a fully connected operator flattens its input's leading axes."""
+    first, second = tmp_path / "flat.tflite", tmp_path / "flat.onnx"
+    first.write_bytes(flattening())
+    with ChildProcesses() as children:
+        future = children.submit(tflite_to_onnx, first.read_bytes(), log=tmp_path / "log")
+        second.write_bytes(future.result())
+    for path in (first, second):
+        (outputs,) = load(path).predict({"x": np.float32([[[1]], [[2]]])}).values()
+        assert outputs.tolist() == [[9], [11]]

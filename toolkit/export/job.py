@@ -9,13 +9,10 @@ import numpy as np
 
 from edge.manifest import Manifest
 from edge.tensor import Tensor
+from toolkit.artifacts import DEFAULT_OPSET
 from toolkit.errors import ConversionError, UsageError
 from toolkit.models.source import ModelSource
 from toolkit.recipe import Array
-
-TARGETS = ("tflite", "onnx")
-PRECISIONS = ("fp32", "fp16", "dynamic", "int8", "int8-float", "16x8")
-DEFAULT_OPSET = 18
 
 _FREE = 7  # example entries of a free axis: neither 0 nor 1, which tracers take for constants
 
@@ -124,30 +121,3 @@ class Conversion:
     files: Mapping[str, bytes]
     batch: int | None = None
     note: str = ""
-
-
-def convert(job: ExportJob) -> Conversion:
-    """Convert in this process, which must hold no other framework; the one place of choice.
-
-    Raises:
-        UsageError: the model cannot be read.
-        ConversionError: it cannot be converted; says what to change.
-    """
-    match job.model.framework, job.target:
-        case "tf", "tflite":
-            from toolkit.export.keras_tflite import convert as converter
-        case "tf", "onnx":
-            from toolkit.export.keras_onnx import convert as converter
-        case "tf", "savedmodel":
-            from toolkit.export.keras_savedmodel import convert as converter
-        case "torch", "tflite":
-            from toolkit.export.torch_tflite import convert as converter
-        case "torch", "onnx":
-            from toolkit.export.torch_onnx import convert as converter
-        case "torch", "pt2":
-            from toolkit.export.torch_program import convert as converter
-        case "torch", "torchserve":
-            from toolkit.export.torch_archive import convert as converter
-        case _:
-            raise ValueError(f"no converter from {job.model.framework} to {job.target}")
-    return converter(job)

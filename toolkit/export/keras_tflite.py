@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from edge.manifest import append_to_tflite
+from edge.manifest_tflite import append_to_tflite
 from toolkit.errors import ConversionError
 from toolkit.export.job import Conversion, ExportJob
 from toolkit.export.keras_layers import layer_of

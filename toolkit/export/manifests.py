@@ -7,6 +7,7 @@ from edge import steps
 from edge.errors import EdgeError, InputError
 from edge.manifest import Manifest
 from edge.tensor import Tensor
+from toolkit.artifacts import title_of
 from toolkit.data.load import preprocess
 from toolkit.errors import ConversionError
 from toolkit.export.request import Request
@@ -51,18 +52,6 @@ def manifest_of(
     for name, order in axes.items():
         before[name].append({"step": "transpose", "axes": list(order)})
         inputs[name] = inputs[name].transpose(0, *(axis + 1 for axis in order))
-    facts = run.facts
-    extra: dict[str, Any] = {
-        "run": run.name,
-        "recipe_sha256": facts.get("recipe", {}).get("sha256"),
-        "model_sha256": facts.get("model", {}).get("sha256"),
-        "data_sha256": facts.get("data", {}).get("sha256"),
-        "layout": request.layout,
-        "tools": _versions(framework, target),
-    }
-    extra = {name: value for name, value in extra.items() if value}
-    if target == "onnx" and framework != "onnx":
-        extra["opset"] = request.opset
     try:
         made = Manifest(
             name=card.name,
@@ -75,13 +64,28 @@ def manifest_of(
             decision=card.decision,
             labels=card.labels,
             postprocessing=[dict(step) for step in card.postprocessing],
-            extra=extra,
+            extra=_origin(run, framework, target, request),
         )
         _check_whole(made, golden.outputs)
         return made
     except EdgeError as error:
-        title = TITLES.get(framework, framework)
+        title = title_of(framework)
         raise ConversionError(f"{title} model of run {run.name}: {error}") from error
+
+
+def _origin(run: Run, framework: str, target: str, request: Request) -> dict[str, Any]:
+    """What the file came of, and how it was asked for."""
+    facts = run.facts
+    found: dict[str, Any] = {
+        "run": run.name,
+        "recipe_sha256": facts.get("recipe", {}).get("sha256"),
+        "model_sha256": facts.get("model", {}).get("sha256"),
+        "data_sha256": facts.get("data", {}).get("sha256"),
+        "layout": request.layout,
+        "tools": _versions(framework, target),
+        "opset": request.opset if target == "onnx" and framework != "onnx" else None,
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 def _check_whole(manifest: Manifest, outputs: Mapping[str, Array]) -> None:

@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 
 from edge.errors import EdgeError
-from edge.manifest import Manifest, is_tflite, read_from_tflite
+from edge.manifest import Manifest
+from edge.manifest_tflite import is_tflite, read_from_tflite
 from edge.quantisation import quantise
 from edge.tensor import Tensor
 from toolkit.errors import ConversionError, DataError
+from toolkit.export.quantise_flatbuffer import pack
 from toolkit.recipe import Array
 
 ALIGNMENT = 16
@@ -178,26 +180,11 @@ def _operators(tree: Any, schema: Any) -> dict[str, str]:
 
 
 def _packed(tree: Any) -> bytes:
-    import flatbuffers
-
     tree.signatureDefs = None
     for graph in tree.subgraphs:
         for tensor in graph.tensors:
             tensor.name = None
-
-    def start(self: Any, size: int, count: int, alignment: int) -> Any:
-        aligned = ALIGNMENT if size == 1 else alignment  # weights are vectors of bytes
-        return flatbuffers.Builder.StartVector(self, size, count, aligned)
-
-    builder = type("Aligned", (flatbuffers.Builder,), {"StartVector": start})(
-        sum(_size(buffer) for buffer in tree.buffers) + 65536
-    )
-    builder.Finish(tree.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
-
-
-def _size(buffer: Any) -> int:
-    return 0 if buffer.data is None else len(buffer.data) + ALIGNMENT
+    return pack(tree, ALIGNMENT)
 
 
 def _text(name: bytes | str | None) -> str:

@@ -8,7 +8,8 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from edge.manifest import ONNX_KEY, Manifest, append_to_tflite, is_tflite, read_from_tflite
+from edge.manifest import ONNX_KEY, Manifest
+from edge.manifest_tflite import append_to_tflite, is_tflite, read_from_tflite
 from edge.tensor import Tensor, natural_order
 from toolkit.errors import ConversionError
 from toolkit.runtimes import least_onnxruntime

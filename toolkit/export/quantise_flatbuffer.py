@@ -4,6 +4,7 @@ Weights in half precision, and what AI Edge Quantizer makes of the graph put rig
 of recipes or calibration.
 """
 
+import hashlib
 import io
 import zipfile
 from collections.abc import Iterator
@@ -12,11 +13,13 @@ from typing import Any
 import numpy as np
 
 from edge.errors import ModelError
-from edge.manifest import MEMBER, Manifest, append_to_tflite, is_tflite
+from edge.manifest import MEMBER, Manifest
+from edge.manifest_tflite import append_to_tflite, is_tflite
 from toolkit.recipe import Array
 
 _WORTH_HALVING = 256  # elements; a smaller constant costs more as an operator than it saves
 _HALF_MAX = 65504.0
+_WHOLE = {"SPLIT": 1, "SPLIT_V": 0, "UNPACK": 0}  # which input an operator takes apart
 
 
 def parse(content: bytes) -> Any:
@@ -34,11 +37,29 @@ def parse(content: bytes) -> Any:
     return tree
 
 
-def pack(tree: Any) -> bytes:
-    """The tree as a file."""
+def pack(tree: Any, alignment: int = 1) -> bytes:
+    """The tree as a file, in which equal vectors are stored once: shapes, scales, weights.
+
+    Args:
+        tree: as `parse` gives it.
+        alignment: of vectors of bytes, which weights are, in bytes.
+    """
     import flatbuffers
 
-    builder = flatbuffers.Builder(1 << 20)
+    known: dict[bytes, int] = {}
+
+    def start(self: Any, size: int, count: int, aligned: int) -> Any:
+        aligned = max(aligned, alignment) if size == 1 else aligned
+        return flatbuffers.Builder.StartVector(self, size, count, aligned)
+
+    def create(self: Any, values: Array) -> int:
+        key = hashlib.sha256(values.dtype.str.encode() + values.tobytes()).digest()
+        if key not in known:
+            known[key] = flatbuffers.Builder.CreateNumpyVector(self, values)
+        return known[key]
+
+    methods = {"StartVector": start, "CreateNumpyVector": create}
+    builder = type("Sharing", (flatbuffers.Builder,), methods)(1 << 20)
     builder.Finish(tree.Pack(builder), b"TFL3")
     return bytes(builder.Output())
 
@@ -173,7 +194,8 @@ def tidy(tree: Any) -> None:
     """Put right what AI Edge Quantizer leaves: names and free sizes of outputs, lost copies.
 
     An output that is dequantised gets the name and the free batch size of the model's own output;
-    SHAPE reads integers as well as floats, so it needs no dequantised copy.
+    SHAPE reads integers as well as floats, so it needs no dequantised copy; parts that nobody reads
+    are quantised like the whole they are split from.
     """
     for graph in tree.subgraphs:
         kinds = {id(operator): name for name, operator in operators(tree, graph)}
@@ -191,6 +213,11 @@ def tidy(tree: Any) -> None:
                 _take_over(graph.tensors[index], inner)
         read = {int(index) for operator in graph.operators for index in operator.inputs}
         read |= {int(index) for index in graph.outputs}
+        for operator in graph.operators:
+            if (place := _WHOLE.get(kinds[id(operator)])) is not None:
+                whole = graph.tensors[operator.inputs[place]]
+                for part in (graph.tensors[i] for i in operator.outputs if int(i) not in read):
+                    part.type, part.quantization = whole.type, whole.quantization
         graph.operators = [
             operator
             for operator in graph.operators

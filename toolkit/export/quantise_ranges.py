@@ -9,6 +9,9 @@ from toolkit.errors import ConversionError, UsageError
 from toolkit.export import quantise_flatbuffer as flatbuffer
 from toolkit.recipe import Array
 
+_WEIGHTED = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D")
+_MOVES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE")
+
 _CHUNK = 16  # samples a run, where the batch is free: all inner tensors are kept in memory
 
 
@@ -85,6 +88,35 @@ def ranges_of(
         for detail in interpreter.get_tensor_details():
             if detail["dtype"] is np.float32 and np.prod(detail["shape"]) > 0:
                 _widen(ranges, detail["name"], interpreter.get_tensor(detail["index"]))
+    for limits in ranges.values():
+        if not (limits["min"].any() or limits["max"].any()):  # no runtime takes a scale of 0
+            limits["max"] = np.ones_like(limits["max"])
+    return ranges
+
+
+def joined(tree: Any, ranges: dict[str, dict[str, Array]]) -> dict[str, dict[str, Array]]:
+    """The ranges, one for all inputs that meet the same weights, as the steps of an LSTM do.
+
+    With a range for each step, biases and their channels' scales would be stored once a step.
+    """
+    ranges = dict(ranges)
+    for graph in tree.subgraphs:
+        names = [flatbuffer.text(tensor.name) for tensor in graph.tensors]
+        met: dict[int, list[str]] = {}
+        source: dict[int, int] = {}
+        for kind, operator in flatbuffer.operators(tree, graph):
+            if kind in _MOVES:  # what it gives has the scale of what it takes
+                first = int(operator.inputs[0])
+                source[int(operator.outputs[0])] = source.get(first, first)
+            elif kind in _WEIGHTED:
+                given, weights = map(int, operator.inputs[:2])
+                met.setdefault(weights, []).append(names[source.get(given, given)])
+        for inputs in met.values():
+            found = [ranges[name] for name in inputs if name in ranges]
+            if len(found) > 1:
+                low = np.min([one["min"] for one in found], axis=0)
+                high = np.max([one["max"] for one in found], axis=0)
+                ranges |= {name: {"min": low, "max": high} for name in inputs}
     return ranges
 
 

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from edge.manifest import Manifest, read_from_tflite
+from edge.manifest import Manifest
+from edge.manifest_tflite import read_from_tflite
 from edge.tensor import Tensor
 from toolkit.errors import ConversionError
 from toolkit.export import quantise_flatbuffer as flatbuffer
-from toolkit.export.quantise_ranges import ranges_of, samples_of
+from toolkit.export.quantise_ranges import joined, ranges_of, samples_of
 from toolkit.recipe import Array
 
 _SIGNATURE = "serving_default"
@@ -103,7 +104,7 @@ def _quantised(
             for tensor in graph.tensors
             if flatbuffer.constant(tree, tensor) is not None
         }
-        found = ranges_of(content, signature, samples)
+        found = joined(tree, ranges_of(content, signature, samples))
         # a weight's range would take the place of its channels' ranges
         ranges = {name: limits for name, limits in found.items() if name not in fixed}
     else:

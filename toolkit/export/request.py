@@ -3,10 +3,10 @@
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
-from toolkit.errors import UsageError
-from toolkit.export.job import DEFAULT_OPSET, PRECISIONS
-from toolkit.recipe import TITLES
+from toolkit.artifacts import DEFAULT_OPSET, PRECISIONS, TARGETS, title_of
+from toolkit.errors import UsageError, nearest
 
 STATIC = ("int8", "int8-float", "16x8")
 """Precisions that need calibration samples."""
@@ -37,22 +37,41 @@ class Request:
     """Which files to make.
 
     Attributes:
-        targets: out of `toolkit.export.job.TARGETS` and `FURTHER_TARGETS`.
-        precisions: out of `toolkit.export.job.PRECISIONS`.
+        targets: out of `toolkit.artifacts.TARGETS` and `FURTHER_TARGETS`.
+        precisions: out of `toolkit.artifacts.PRECISIONS`.
         opset: ONNX operator set.
         batch: fixed batch size, or None for any where the converter can.
         layout: 'nchw' or 'nhwc' of image inputs, or '' for the model's own.
         io: 'float', or 'int8' for integers in and out of static int8 files.
     """
 
-    targets: tuple[str, ...] = ("tflite", "onnx")
+    targets: tuple[str, ...] = TARGETS
     precisions: tuple[str, ...] = ("fp32",)
     opset: int = DEFAULT_OPSET
     batch: int | None = None
     layout: str = ""
     io: str = "float"
 
+    @classmethod
+    def of(cls, targets: Sequence[str], precisions: Sequence[str], **form: Any) -> Self:
+        """A request in a user's words: 'all', and nothing or None for the default."""
+        wanted = PRECISIONS if "all" in precisions else tuple(precisions)
+        return cls(
+            targets=TARGETS if not targets or "all" in targets else tuple(dict.fromkeys(targets)),
+            precisions=tuple(dict.fromkeys(wanted)) or ("fp32",),
+            **{name: value for name, value in form.items() if value is not None},
+        )
+
     def __post_init__(self) -> None:
+        for what, given, known in (
+            ("target", self.targets, (*TARGETS, *FURTHER_TARGETS)),
+            ("precision", self.precisions, PRECISIONS),
+            ("layout", (self.layout,), ("", "nchw", "nhwc")),
+            ("io", (self.io,), ("float", "int8")),
+        ):
+            for name in given:
+                if name not in known:
+                    raise UsageError(f"there is no {what} {name!r}; {nearest(str(name), known)}")
         if self.io == "int8" and not set(self.precisions) & set(STATIC):
             raise UsageError("--io int8 needs --precision int8, int8-float or 16x8")
 
@@ -64,7 +83,7 @@ class Request:
         """
         for target in self.targets:
             if not set(frameworks) & set(_SOURCES[target]):
-                names = " or ".join(TITLES.get(name, name) for name in _SOURCES[target])
+                names = " or ".join(title_of(name) for name in _SOURCES[target])
                 raise UsageError(
                     f"target {target!r} is made from a {names} model only; leave it out, or choose "
                     "another --framework"
@@ -75,7 +94,7 @@ class Request:
                     f"it has {', '.join(_precisions(target))}"
                 )
 
-    def fitting(self, frameworks: Sequence[str]) -> "Request":
+    def fitting(self, frameworks: Sequence[str]) -> Self:
         """Without the targets that none of these frameworks has."""
         had = tuple(t for t in self.targets if set(frameworks) & set(_SOURCES[t]))
         return dataclasses.replace(self, targets=had or self.targets)

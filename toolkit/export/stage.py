@@ -10,16 +10,17 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any
 
-from toolkit.artifacts import Export, files_hash
+from toolkit.artifacts import Export, files_hash, title_of
 from toolkit.data.evidence import Calibration
 from toolkit.data.load import preprocess
 from toolkit.errors import ConversionError, ToolkitError
-from toolkit.export.job import ExportJob, convert
+from toolkit.export.convert import convert
+from toolkit.export.job import ExportJob
 from toolkit.export.manifests import manifest_of, permutation_of
 from toolkit.export.request import STATIC, Request
 from toolkit.hosts import Host, then
 from toolkit.models.source import ModelSource
-from toolkit.recipe import TITLES, Array
+from toolkit.recipe import Array
 from toolkit.runs import Run
 
 _VERSION = "1"
@@ -168,7 +169,7 @@ class Exporter:
         part = "" if precision == "fp32" else f"-{precision}"
         log = self.run.log(f"export-{framework}-{target}{part}")
         place = f"\nthe converter's output is in {log}" if log.exists() else ""
-        title = TITLES.get(framework, framework)
+        title = title_of(framework)
         wanted = target if precision == "fp32" else f"{target} {precision}"
         message = f"{title} model of {self.run.card.name!r} to {wanted} failed: {error}{place}"
         kind = type(error) if error.exit_code == 2 else ConversionError

@@ -10,11 +10,12 @@ import zipfile
 from collections.abc import Mapping
 from importlib import resources
 
+from edge.manifest import MEMBER
 from toolkit.export.job import Conversion, ExportJob
 from toolkit.export.torch_program import convert as program_of
 from toolkit.zipapp import edge_zipapp
 
-PROGRAM, MANIFEST = "model.pt2", "manifest.json"
+PROGRAM = "model.pt2"
 _HANDLER, _CONFIG = "torchserve_handler.py", "model-config.yaml"
 _CREATED, _AS = "01/01/1980 00:00:00", "0.12.0"  # as zip archives date their members
 _BATCH, _DELAY_MS, _WORKERS, _SECONDS = 8, 5, 4, 60
@@ -32,7 +33,7 @@ def convert(job: ExportJob) -> Conversion:
     members = {
         "MAR-INF/MANIFEST.json": _archive_manifest(manifest.name).encode(),
         PROGRAM: made.files[""],
-        MANIFEST: manifest.to_json().encode(),
+        MEMBER: manifest.to_json().encode(),
         "edge.pyz": edge_zipapp(),
         _HANDLER: handler,
         _CONFIG: _config(made.batch).encode(),

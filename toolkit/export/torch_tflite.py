@@ -3,7 +3,7 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from edge.manifest import append_to_tflite
+from edge.manifest_tflite import append_to_tflite
 from toolkit.errors import ConversionError
 from toolkit.export.job import Conversion, ExportJob
 from toolkit.export.names import as_stored, name_tflite

@@ -37,6 +37,12 @@ save(
     np.random.default_rng(0).normal(size=(64, 8, 8, 1)).astype("float32"),
 )
 save("linear", keras.Sequential([keras.Input((1,), name="x"), layers.Dense(1)]))
+save(
+    "lstm",
+    keras.Sequential(
+        [keras.Input((7, 4), batch_size=1, name="x"), layers.LSTM(8, unroll=True), layers.Dense(3)]
+    ),
+)
 save("dynamic", keras.Sequential([keras.Input((64,), name="x"), layers.Dense(64)]), (), False)
 
 

@@ -21,14 +21,18 @@ class MicroMutableOpResolver : public MicroOpResolver {
   TFLM_STUB_ADD(Conv2D)
   TFLM_STUB_ADD(DepthwiseConv2D)
   TFLM_STUB_ADD(FullyConnected)
+  TFLM_STUB_ADD(Logistic)
   TFLM_STUB_ADD(MaxPool2D)
   TFLM_STUB_ADD(Mul)
   TFLM_STUB_ADD(Pack)
   TFLM_STUB_ADD(Reshape)
   TFLM_STUB_ADD(Shape)
   TFLM_STUB_ADD(Softmax)
+  TFLM_STUB_ADD(Split)
   TFLM_STUB_ADD(StridedSlice)
   TFLM_STUB_ADD(Sub)
+  TFLM_STUB_ADD(Tanh)
+  TFLM_STUB_ADD(Unpack)
 #undef TFLM_STUB_ADD
 
  private:
