@@ -8,11 +8,11 @@ Where to look:
   __main__.py, cli.py, commands.py   `python -m edge run|selftest|bench|info|serve|watch`
   infer.py         the simplest way in: `python edge/infer.py MODEL --input 4.0`
   runtime.py       `load(path)` gives a `Model`; model.py says what a `Model` does
-  manifest.py      the description of a model that travels inside its file
+  manifest.py      the description of a model that travels inside its file, in manifest_tflite.py
   steps.py         preprocessing and postprocessing as data; steps_*.py are the steps
   decision.py      from outputs to answers;  quantisation.py  integers that stand for float32
   answer.py        the whole way: raw values, steps, model, decision, labels
-  bundle.py        a signed bundle; bundle_format.py, bundle_manifest.py, golden.py its parts
+  bundle.py        a signed bundle; bundle_*.py, golden.py its parts
   trust.py         whose bundles are accepted;  _ed25519.py, hashes.py  signatures and hashes
   selftest.py      golden vectors replayed on this device;  bench.py  latency
   serve.py, watch.py   a local HTTP server; files and lines as a stream

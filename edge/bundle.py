@@ -1,8 +1,8 @@
 """Open a bundle: check who made it and that every byte is as it was made, then hand out members.
 
 The order is: lengths in the header, signature, manifest, layout, padding, hashes. Until all of it
-holds, no member is parsed or given to anyone. Memory stays the same whatever the file's size:
-hashes are taken in chunks, and members are views of the file mapped into memory.
+holds, no member is parsed or given to anyone. Checking takes the same memory whatever the file's
+size: hashes are taken in chunks, and members are views of the file mapped into memory.
 
 What the manifest may say is in bundle_manifest.py, who is trusted in trust.py, running a model is
 left to runtime.py.
@@ -15,8 +15,9 @@ import os
 import stat
 from typing import TYPE_CHECKING, BinaryIO
 
+from edge.bundle_entries import Member, ModelEntry
 from edge.bundle_format import HEADER_BYTES, MAX_FILE, BundleError, TrustError, read_header
-from edge.bundle_manifest import BundleManifest, Member, ModelEntry, check_layout
+from edge.bundle_manifest import BundleManifest, check_layout
 from edge.hashes import sha256
 from edge.trust import TrustStore
 

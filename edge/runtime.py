@@ -6,12 +6,12 @@ import os
 from typing import TYPE_CHECKING
 
 from edge.errors import BrokenRuntimeError, EdgeError, InputError, ModelError
-from edge.manifest import is_tflite
+from edge.manifest_tflite import is_tflite
 from edge.model import Model
 
 if TYPE_CHECKING:
     from edge.bundle import Bundle
-    from edge.bundle_manifest import ModelEntry
+    from edge.bundle_entries import ModelEntry
 
 _BUNDLE = b"EDGEBNDL"
 

@@ -18,7 +18,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from edge.errors import BrokenRuntimeError, ModelError
-from edge.manifest import Manifest, read_from_tflite
+from edge.manifest import Manifest
+from edge.manifest_tflite import read_from_tflite
 from edge.model import Model
 from edge.tensor import DTYPES, Tensor, natural_order
 

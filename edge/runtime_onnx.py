@@ -74,8 +74,8 @@ def _open(source: str, threads: int, content: memoryview | None) -> tuple[Any, s
     options.log_severity_level = 3  # errors only
     runtime = f"onnxruntime {onnxruntime.__version__}"
     try:
-        # It takes bytes only: the copy is freed when this returns. The fallback would try the same
-        # provider a second time and say so on stdout, where the answers go.
+        # It takes bytes only. The fallback would try the same provider a second time and say so on
+        # stdout, where the answers go.
         session = onnxruntime.InferenceSession(
             source if content is None else bytes(content),
             options,
@@ -84,6 +84,7 @@ def _open(source: str, threads: int, content: memoryview | None) -> tuple[Any, s
         )
     except Exception as error:  # its exceptions share no base but Exception
         raise ModelError(f"{source}: {_why_not_opened(runtime, error)}") from error
+    session._model_bytes = None  # kept for a change of providers; the session has a copy of its own
     return session, runtime
 
 

@@ -14,24 +14,50 @@ from toolkit.artifacts import from_npz
 from toolkit.errors import NotFoundError, UsageError
 from toolkit.runs import Run
 
+TOUR = ROOT / "docs" / "examples" / "tour.py"
 
-def test_the_tour_of_the_documentation_runs_as_it_is(tmp_path):
-    tour = ROOT / "docs" / "examples" / "tour.py"
-    assert "__main__" not in tour.read_text()  # children must not run it again
+
+def toured(text, folder):
+    """What the tour prints, as a script in an empty folder."""
+    (folder / "tour.py").write_text(text)
     done = subprocess.run(
-        [sys.executable, tour],
+        [sys.executable, folder / "tour.py"],
         capture_output=True,
         text=True,
         timeout=300,
-        cwd=tmp_path,
+        cwd=folder,
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    assert "__main__" not in text  # children must not run it again
+    assert [file.name for file in folder.iterdir()] == ["tour.py"]
+    return done
+
+
+@pytest.mark.soak
+def test_the_tour_of_the_documentation_runs_as_it_is(tmp_path):
+    done = toured(TOUR.read_text(), tmp_path)
     assert done.stdout.count("4.0 gives 8.0000") == 6
     assert done.stdout.count("val_loss") == 2
     assert "report" in done.stdout.splitlines()[-1]
     assert done.stderr.count("training 'linear'") == 1
-    assert not list(tmp_path.iterdir())
+
+
+def test_the_tour_takes_a_run_to_the_device(tmp_path, linear_copy):
+    """Everything but its training and exporting, which other tests do by the same stages."""
+    text = TOUR.read_text()
+    for work, instead in (
+        ('api.train("linear", workers=2, runs=runs)', f"api.find({str(linear_copy)!r})"),
+        ('api.export(run, targets=["tflite", "onnx"])', "run.exports"),
+    ):
+        assert text.count(work) == 1
+        text = text.replace(work, instead)
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    done = toured(text, folder)
+    assert done.stdout.count("4.0 gives 8.0000") == 6
+    assert "[[8." in done.stdout or "[[7.99" in done.stdout
+    assert "report" in done.stdout.splitlines()[-1]
 
 
 def test_what_is_offered_is_there_and_explained():
@@ -52,6 +78,47 @@ def test_a_recipe_is_a_name_a_path_or_a_text(tmp_path):
         job_of(recipe, None, None, {})
     with pytest.raises(NotFoundError, match="linear"):
         job_of("lineer", None, None, {})
+
+
+@pytest.mark.parametrize(
+    ("how", "match"),
+    [
+        ({"keep": 0}, "keep is 0"),
+        ({"max_failures": -1}, "max_failures is -1"),
+        ({"checkpoint_every": 0}, "checkpoint_every is 0"),
+        ({"checkpoint_every": "sometimes"}, "checkpoint_every is 'sometimes'"),
+    ],
+)
+def test_options_out_of_range_are_refused_before_anything_starts(how, match):
+    with pytest.raises(UsageError, match=match):
+        job_of("linear", 1, None, how)
+
+
+@pytest.mark.parametrize("workers", [0, (0, 2), (3, 2)])
+def test_workers_are_counted_from_one_on(workers):
+    with pytest.raises(UsageError, match="workers is "):
+        job_of("linear", workers, None, {})
+
+
+@pytest.mark.parametrize(
+    ("targets", "precisions", "form", "match"),
+    [
+        (("tflit",), ("fp32",), {}, "no target 'tflit'; did you mean 'tflite'"),
+        ((), ("fp32", "in8"), {}, "no precision 'in8'; did you mean 'int8'"),
+        ((), ("fp32",), {"layout": "nhcw"}, "no layout 'nhcw'"),
+    ],
+)
+def test_names_that_are_not_known_are_answered_with_the_nearest(targets, precisions, form, match):
+    with pytest.raises(UsageError, match=match):
+        request_of(("tf",), targets, precisions, form)
+
+
+def test_a_framework_that_is_not_known_is_answered_with_the_nearest(tmp_path):
+    named = r"no framework 'pytorch'; did you mean 'torch'"
+    with pytest.raises(UsageError, match=named):
+        api.export(Run(tmp_path), framework="pytorch")
+    with pytest.raises(UsageError, match=named):
+        job_of("linear", 1, "pytorch", {})
 
 
 def test_targets_that_no_model_has_are_left_out_unless_they_were_named():
@@ -91,3 +158,5 @@ def test_a_model_from_elsewhere_becomes_a_run(tmp_path, linear_copy):
     assert run.card.name == "twice"
     (export,) = api.export(run, targets=["onnx"])
     assert export.file == "exports/twice-onnx-fp32.onnx"
+    with pytest.raises(UsageError, match=r"no TensorFlow model \(it has onnx\); leave --framework"):
+        api.export(run, framework="tf")

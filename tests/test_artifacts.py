@@ -148,7 +148,7 @@ def test_updates_replace_entries_and_keep_the_rest(tmp_path):
     run.record_framework("tf", {"steps": 2, "loss": float("nan")})
     run.record_framework("torch", {"steps": 3})
     assert run.facts["frameworks"] == {"torch": {"steps": 3}, "tf": {"steps": 2, "loss": None}}
-    assert run.frameworks == ("torch", "tf")
+    assert run.frameworks == ("tf", "torch")  # whichever ended first
 
 
 def test_updates_from_threads_lose_nothing(tmp_path):
@@ -253,7 +253,7 @@ def test_a_run_is_trained_by_one_process_at_a_time(tmp_path):
 
 
 def test_the_latest_unfinished_run(tmp_path):
-    from toolkit.runs import find_run
+    from toolkit.runs_folder import find_run
 
     with pytest.raises(NotFoundError, match="no run"):
         find_run(tmp_path, None, unfinished=True)

@@ -3,7 +3,8 @@
 import pytest
 
 from toolkit.errors import NotFoundError
-from toolkit.runs import Run, find_run, list_runs
+from toolkit.runs import Run
+from toolkit.runs_folder import find_run, list_runs
 from toolkit.source import RecipeSource
 
 

@@ -4,74 +4,21 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from tests.cli.test_json import check
 from tests.conftest import ROOT, run_toolkit
-
-TORCH_ONLY = """
-import numpy as np
-from toolkit import Data, Recipe, Split
-
-def data():
-    x = np.array(VALUES, np.float32)
-    return Data(Split(x, TARGETS), Split(x, TARGETS))
-
-def net():
-    from torch import nn
-    return nn.Linear(1, 2)
-
-recipe = Recipe(name="mine", data=data, torch=net, loss="cross_entropy", labels=("a", "b"))
-"""
+from toolkit.cli_train import _where
 
 
-def recipe_file(folder: Path, values: str = "[1, 2, 3]", targets: str = "[0, 1, 1]") -> Path:
-    path = folder / "mine.py"
-    path.write_text(TORCH_ONLY.replace("VALUES", values).replace("TARGETS", targets))
-    return path
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["trian"], ["did you mean 'train'"]),
-        (["train", "lineer"], ["no recipe 'lineer'", "did you mean 'linear'"]),
-        (["train", "nowhere/recipe.py"], ["nowhere/recipe.py", "cannot be read"]),
-        (["train", "--framework", "tff"], ["--framework", "did you mean 'tf'"]),
-        (["train", "--workers", "some"], ["--workers", "auto"]),
-        (["train", "--workers", "99"], ["99 CPUs", "--workers", "--address"]),
-        (["train", "--epochs", "0"], ["--epochs"]),
-        (["train", "--address", "127.0.0.1:1"], ["nothing answers at 127.0.0.1:1"]),
-        (["export", "--target", "tflight"], ["--target", "did you mean 'tflite'"]),
-        (["export"], ["no trained run", "train one first"]),
-        (["verify"], ["no trained run", "train one first"]),
-        (["verify", "--run", "linear-x"], ["no run 'linear-x'"]),
-    ],
-)
-def test_bad_usage_exits_with_two_and_names_the_next_step(tmp_path, arguments, words) -> None:
-    result = run_toolkit(*arguments, cwd=tmp_path)
+def test_bad_usage_exits_with_two_and_names_the_next_step(tmp_path) -> None:
+    """Of a real process; tests/cli/test_manners.py has all the others."""
+    result = run_toolkit("verify", "--run", "linear-x", cwd=tmp_path)
     assert result.code == 2
-    assert result.err.startswith("error: ")
-    assert len(result.err.splitlines()) <= 3
-    for word in words:
-        assert word in result.err
+    assert result.err.startswith("error: there is no run 'linear-x'")
     assert not list(tmp_path.iterdir())
-
-
-def test_bad_recipes_and_data_are_refused_before_anything_starts(tmp_path) -> None:
-    runs = tmp_path / "runs"
-    for values, targets, word in (
-        ("[1, 2, float('nan')]", "[0, 1, 1]", "sample 2 holds NaN"),
-        ("[1, 2, 3]", "[0, 1, 2]", "class 2 is out of range"),
-        ("[1, 2, 3]", "[0, 1]", "3 samples, targets have 2"),
-    ):
-        result = run_toolkit("train", recipe_file(tmp_path, values, targets), "--runs-dir", runs)
-        assert (result.code, word in result.err) == (2, True), result.err
-    both = run_toolkit("train", recipe_file(tmp_path), "--framework", "both", "--runs-dir", runs)
-    assert both.code == 2
-    assert "no 'keras' builder" in both.err
-    assert not runs.exists()
 
 
 def test_an_error_is_json_too_where_json_was_asked_for(tmp_path) -> None:
@@ -99,7 +46,9 @@ def test_a_full_disk_is_reported_and_nothing_is_half_written(linear_copy: Path, 
         subprocess.run(["cp", "-r", linear_copy, small], check=True)
         (small / "filler").write_bytes(b"x" * _free_bytes(small))
         before = (small / linear_copy.name / "run.json").read_bytes()
-        result = run_toolkit("export", "--framework", "tf", "--opset", "17", "--runs-dir", small)
+        result = run_toolkit(
+            "export", "--framework", "tf", "--target", "tflite", "--runs-dir", small
+        )
         assert result.code == 3
         assert "No space left" in result.err
         assert (small / linear_copy.name / "run.json").read_bytes() == before
@@ -122,12 +71,12 @@ def test_the_readme_example_is_the_tested_file() -> None:
 
 def test_the_example_of_ones_own_model_trains_exports_and_proves_itself(tmp_path) -> None:
     recipe = ROOT / "docs" / "examples" / "own_model.py"
-    result = run_toolkit("run", recipe, "--workers", "2", "--runs-dir", tmp_path, "--json")
+    options = ("--workers", "1", "--target", "onnx", "--runs-dir", tmp_path, "--json")
+    result = run_toolkit("run", recipe, *options)
     assert result.code == 0, result.err
     check("run", result.json)
     assert result.json["frameworks"]["torch"]["val_accuracy"] > 0.9
-    assert len(result.json["checks"]) == 3
-    assert all(check["passed"] for check in result.json["checks"])
+    assert [check["passed"] for check in result.json["checks"]] == [True]
     onnx_file = next(Path(result.json["run"], "exports").glob("*.onnx"))
     wine = "[14.2, 1.71, 2.43, 15.6, 127, 2.8, 3.06, 0.28, 2.29, 5.64, 1.04, 3.92, 1065]"
     asked = [sys.executable, ROOT / "edge" / "infer.py", onnx_file, "--input", wine]
@@ -138,3 +87,16 @@ def test_the_example_of_ones_own_model_trains_exports_and_proves_itself(tmp_path
 def _free_bytes(folder: Path) -> int:
     status = os.statvfs(folder)
     return status.f_bavail * status.f_frsize
+
+
+@pytest.mark.parametrize(
+    ("files", "named"),
+    [(("net-micro", "net.tflite"), "exports/net.tflite"), (("net-micro",), None)],
+)
+def test_the_end_of_a_run_names_a_file_that_a_device_runs(tmp_path, files, named) -> None:
+    source = SimpleNamespace(load=lambda: SimpleNamespace(probe=None))
+    exports = [SimpleNamespace(file=f"exports/{name}") for name in files]
+    said = _where(SimpleNamespace(path=tmp_path, exports=exports, source=source))
+    assert [line for line in said.splitlines() if "device" in line] == (
+        [f"on a device  python edge/infer.py {tmp_path / named} --input FILE"] if named else []
+    )

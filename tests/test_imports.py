@@ -88,7 +88,7 @@ def test_what_runs_on_devices_does_not_know_the_toolkit():
 def test_the_export_list_is_what_there_is():
     assert all(hasattr(toolkit, name) for name in toolkit.__all__)
     assert toolkit.__all__ == [
-        *("SGD", "Adam", "Callback", "Cosine", "Data", "EarlyStopping", "Experience", "Linear"),
-        *("PerFramework", "Policy", "Probe", "Recipe", "Rollout", "Schedule", "Split", "StepDecay"),
-        *("Stream", "__version__"),
+        *("SGD", "Adam", "Callback", "Cosine", "Cutout", "Data", "EarlyStopping", "Experience"),
+        *("Flip", "Linear", "PerFramework", "Policy", "Probe", "Recipe", "Rollout"),
+        *("SampleRandom", "Schedule", "Shift", "Split", "StepDecay", "Stream", "__version__"),
     ]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit import SGD, Adam, Cosine, PerFramework, Probe, Recipe
+from toolkit import SGD, Adam, Cosine, Flip, PerFramework, Probe, Recipe, Shift
 from toolkit.errors import RecipeError
 
 NOT_COUNTS = [0, -1, 1.0, 2.5, "3", None, True, math.nan]
@@ -57,6 +57,7 @@ BAD = {
     "labels": ["abc", 3, (1, 2), (None,)],
     "preprocessing": NOT_STEPS,
     "postprocessing": [*NOT_STEPS, [TOKENISE]],
+    "augment": [5, "flip", Flip(), Flip, [Flip], (Flip(), 3), {"input": Flip()}, {"input": (3,)}],
 }
 CASES = [(name, value) for name, values in BAD.items() for value in values]
 
@@ -115,6 +116,8 @@ def test_a_bad_optimizer_is_refused_and_its_field_named(optimizer, field):
         {"preprocessing": {"input": ({"step": "cast", "dtype": "uint8"},)}},
         {"postprocessing": ({"step": "softmax"}, {"step": "top_k", "k": 3})},
         {"preprocessing": [{**TOKENISE, "vocabulary": [f"слово{n}" for n in range(10_000)]}]},
+        {"augment": [Flip(), Shift(2), lambda array, random: array]},
+        {"augment": {"input": (Flip(),), "mask": ()}},
         {"keras": None, "torch": dict},
     ],
 )

@@ -81,30 +81,29 @@ def test_the_simple_controller_is_no_bad_one():
     assert 0.3 < split.targets[:, 0].mean() < 0.7
 
 
-@pytest.fixture(scope="module")
-def short_run(tmp_path_factory):
-    """Two rounds of training, in both frameworks, and their files."""
+@pytest.fixture(scope="module", params=["tf", pytest.param("torch", marks=pytest.mark.soak)])
+def short_run(tmp_path_factory, request):
+    """Two rounds of training, in one framework, and its files."""
     root = tmp_path_factory.mktemp("cartpole")
-    rounds = ("--epochs", str(2 * cartpole.PASSES))
-    result = run_toolkit("run", "cartpole", "--workers", "2", *rounds, "--runs-dir", root, "--json")
+    options = ("--epochs", str(2 * cartpole.PASSES), "--workers", "2", "--framework", request.param)
+    result = run_toolkit("run", "cartpole", *options, "--runs-dir", root, "--json")
     assert result.code == 0, result.err
     return Run(Path(result.json["run"]))
 
 
-def test_both_frameworks_get_better_from_their_own_games(short_run):
-    for framework in ("tf", "torch"):
-        rows = [row for row in short_run.rows("metrics") if row["framework"] == framework]
-        returns = [row["play_return"] for row in rows]
-        assert len(returns) == 2 * cartpole.PASSES
-        assert returns == sorted(returns)
-        assert 15 < returns[0] < 30 < returns[-1]
-        assert short_run.facts["frameworks"][framework]["play_return"] == returns[-1]
+def test_a_policy_gets_better_from_its_own_games(short_run):
+    returns = [row["play_return"] for row in short_run.rows("metrics")]
+    assert len(returns) == 2 * cartpole.PASSES
+    assert returns == sorted(returns)
+    assert 15 < returns[0] < 30 < returns[-1]
+    (facts,) = short_run.facts["frameworks"].values()
+    assert facts["play_return"] == returns[-1]
 
 
 def test_exported_policies_pass_and_play_without_a_framework(short_run, capsys):
     assert short_run.verification["passed"]
     files = sorted(map(str, (short_run.path / "exports").iterdir()))
-    assert len(files) == 4
+    assert len(files) == 2
     assert games.main([*files, "--episodes", "20", "--least", "501"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert [line.partition(":")[0] for line in lines] == files

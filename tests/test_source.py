@@ -1,11 +1,11 @@
 """Finding a recipe, running its text, and what is said when either fails."""
 
 import sys
+import types
 from pathlib import Path
 
 import pytest
 
-from toolkit import Recipe
 from toolkit.errors import NotFoundError, RecipeError, UsageError
 from toolkit.source import RecipeSource, find, select_frameworks
 
@@ -177,8 +177,16 @@ def test_equal_texts_in_two_folders_are_two_recipes(write):
     assert [find(path).load().epochs for path in paths] == [3, 4]
 
 
-def builders(*names):
-    return Recipe("job", dict, **dict.fromkeys(names, dict))
+BUILDERS = """
+{top}
+from toolkit import Recipe
+recipe = Recipe("job", dict, {builders})
+"""
+
+
+def builders(*names, top=""):
+    given = ", ".join(f"{name}=dict" for name in names)
+    return RecipeSource(BUILDERS.format(top=top, builders=given), "job.py")
 
 
 @pytest.mark.parametrize(
@@ -191,9 +199,7 @@ def builders(*names):
         (("torch",), "auto", ("torch",)),
     ],
 )
-def test_frameworks_are_selected(names, wanted, expected, monkeypatch):
-    for package in ("tensorflow", "torch"):
-        monkeypatch.delitem(sys.modules, package, raising=False)
+def test_frameworks_are_selected(names, wanted, expected):
     assert select_frameworks(builders(*names), wanted) == expected
 
 
@@ -203,6 +209,7 @@ def test_frameworks_are_selected(names, wanted, expected, monkeypatch):
         ("torch", "tf", r"no 'keras' builder, which TensorFlow needs.*--framework torch"),
         ("torch", "both", r"no 'keras' builder"),
         ("keras", "torch", r"no 'torch' builder, which PyTorch needs.*--framework tf"),
+        ("torch", "pytorch", r"no framework 'pytorch'; did you mean 'torch'"),
     ],
 )
 def test_a_missing_builder_is_reported(has, wanted, match):
@@ -210,9 +217,20 @@ def test_a_missing_builder_is_reported(has, wanted, match):
         select_frameworks(builders(has), wanted)
 
 
-def test_a_framework_at_the_top_of_the_file_allows_that_framework_only(monkeypatch):
-    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
-    monkeypatch.setitem(sys.modules, "torch", object())
+def test_a_framework_at_the_top_of_the_file_allows_that_framework_only(tmp_path, monkeypatch):
+    (tmp_path / "torch.py").write_text("")  # the real one is not needed, and must not stay
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(sys.modules, "torch", None)  # so that what was there comes back
+    del sys.modules["torch"]
+    recipe = builders("keras", "torch", top="import torch")
     with pytest.raises(RecipeError, match="imports torch at its top"):
-        select_frameworks(builders("keras", "torch"), "both")
-    assert select_frameworks(builders("keras", "torch"), "torch") == ("torch",)
+        select_frameworks(recipe, "both")
+    assert select_frameworks(recipe, "torch") == ("torch",)
+    again = builders("keras", "torch", top="from torch import __name__ as _  \nimport torch as t")
+    with pytest.raises(RecipeError, match="imports torch at its top"):  # it is loaded already
+        select_frameworks(again, "both")
+
+
+def test_a_framework_that_the_caller_loaded_is_not_the_recipes(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", types.ModuleType("torch"))
+    assert select_frameworks(builders("keras", "torch"), "both") == ("tf", "torch")

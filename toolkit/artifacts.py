@@ -8,9 +8,13 @@ from typing import Self
 
 import numpy as np
 
-from toolkit.recipe import Array
+from toolkit.recipe import TITLES, Array
 
 MODEL_FILES = {"tf": "model.keras", "torch": "model.safetensors"}
+TARGETS = ("tflite", "onnx")
+PRECISIONS = ("fp32", "fp16", "dynamic", "int8", "int8-float", "16x8")
+DEFAULT_OPSET = 18
+"""ONNX operator set of files that were asked for without one."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class Export:
     Attributes:
         file: path relative to the run directory.
         target: 'tflite', 'onnx', 'savedmodel', 'pt2', 'torchserve' or 'micro'.
-        precision: one of `toolkit.export.job.PRECISIONS`.
+        precision: one of `PRECISIONS`.
         batch: the fixed batch size, or None where any batch is taken.
         sha256: of the file; of names and contents where it is a folder.
         calibration: SHA-256 of the samples that static quantisation saw, or ''.
@@ -153,3 +157,8 @@ def from_npz(content: bytes) -> dict[str, Array]:
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         read = {name: arrays[name] for name in arrays.files}
     return {n: texts(a.tolist()) if a.dtype.kind == "U" else a for n, a in read.items()}
+
+
+def title_of(framework: str) -> str:
+    """A framework's name as people know it; formats of files from elsewhere stay as they are."""
+    return TITLES.get(framework, framework)

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.errors import StorageError
-from toolkit.runs import Run, list_runs
+from toolkit.runs import FINISHED, Run
+from toolkit.runs_folder import list_runs
 
 _DAY = 86_400.0
 _QUIET = 3_600.0  # seconds without a change after which an unlocked run is taken as killed
 _LEFTOVER = re.compile(r"\..+\.(?:[0-9a-f]{8}(?:\.tmp)?|deleted)")
-_FINISHED = ("trained", "adopted")
 _BEGUN = ("training", "adopting")
 
 
@@ -91,7 +91,7 @@ def find(root: Path, wanted: Wanted, now: float | None = None) -> Found:
             training.append(run.name)
         elif not wanted.checkpoints:
             items.append(Item(run.path, "run", size(run.path), _reason(run, now)))
-        elif run.facts["status"] in _FINISHED and (run.path / "checkpoints").is_dir():
+        elif run.facts["status"] in FINISHED and (run.path / "checkpoints").is_dir():
             path = run.path / "checkpoints"
             items.append(Item(path, "checkpoints", size(path), _reason(run, now)))
     gone = [item.path for item in items]

@@ -14,6 +14,7 @@ from toolkit import (
     cli_bundle,
     cli_config,
     cli_data,
+    cli_init,
     cli_models,
     cli_project,
     cli_report,
@@ -26,7 +27,7 @@ from toolkit.cli_settings import Asked, name_variables, variable_of
 from toolkit.cli_types import Commands
 from toolkit.console import Screen, print_json
 from toolkit.errors import CheckError, StoppedError, ToolkitError, UsageError
-from toolkit.runs import list_runs
+from toolkit.runs_folder import list_runs
 
 INTERRUPTED = 130
 
@@ -66,7 +67,7 @@ for command in (
     cli_bundle.bundle,
     cli_bundle.keys,
     cli_serve.serve,
-    cli_project.init,
+    cli_init.init,
     cli_project.doctor,
     cli_project.clean,
     cli_data.data,

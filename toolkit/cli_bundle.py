@@ -7,16 +7,16 @@ from typing import Any
 import click
 
 from toolkit import pipeline
+from toolkit.artifacts import PRECISIONS
 from toolkit.bundle import keys as key_files
 from toolkit.bundle.stage import Wanted, passphrase_from, signers_of
 from toolkit.cli_asked import screen_for, show_plan
 from toolkit.cli_options import common, dry_run_option, printing, run_option
 from toolkit.cli_types import Commands, OneOf
 from toolkit.console import print_json
-from toolkit.errors import UsageError
-from toolkit.export.job import PRECISIONS
+from toolkit.errors import NotFoundError, UsageError
 from toolkit.planning.files import plan_bundle
-from toolkit.runs import find_run
+from toolkit.runs_folder import find_run
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _store = click.option(
@@ -59,9 +59,7 @@ def bundle(
     """Make one signed file of a run's verified models for a device."""
     if bool(private) == unsigned:
         raise UsageError("give --key FILE to sign the bundle (toolkit keys new), or --unsigned")
-    file: Path | None = given.pop("license_file")
-    text = file.read_text(encoding="utf-8") if file is not None else ""
-    wanted = Wanted(license=text, **given)
+    wanted = Wanted(license=_text(given.pop("license_file")), **given)
     run = find_run(runs_dir, run_name)
     if dry_run:
         show_plan(plan_bundle(run, wanted, len(private), output), as_json)
@@ -73,6 +71,19 @@ def bundle(
     screen.say(f"on a device: python -m edge selftest {path.name}{allow}")
     if as_json:
         print_json({"bundle": str(path), "bytes": path.stat().st_size, "signed": not unsigned})
+
+
+def _text(file: Path | None) -> str:
+    """A file's text, or '' without a file.
+
+    Raises:
+        NotFoundError: it cannot be read.
+    """
+    try:
+        return file.read_text(encoding="utf-8") if file is not None else ""
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise NotFoundError(f"--license {file} cannot be read: {why}; check the path") from error
 
 
 @click.group(cls=Commands)

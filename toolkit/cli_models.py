@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from toolkit import pipeline
+from toolkit.assembly import frameworks_of
 from toolkit.bench import table
 from toolkit.cli_asked import screen_for, show_plan
 from toolkit.cli_options import (
@@ -26,7 +27,7 @@ from toolkit.console import Screen, print_json
 from toolkit.errors import CheckError, UsageError
 from toolkit.files import write_bytes
 from toolkit.planning.files import plan_adoption, plan_bench, plan_export, plan_verify
-from toolkit.runs import find_run
+from toolkit.runs_folder import find_run
 
 
 @click.command()
@@ -57,18 +58,15 @@ def export(
         raise UsageError("give either MODEL or --run and --framework, not both")
     best = "best" in given["precisions"]
     if dry_run and model is not None:
-        named = bool(given["targets"])
-        plan = plan_adoption(
-            _adoption(model, given), runs_dir, request, targets_given=named, best=best
-        )
+        adoption, named = _adoption(model, given), bool(given["targets"])
+        plan = plan_adoption(adoption, runs_dir, request, targets_given=named, best=best)
         show_plan(plan, as_json)
         return
-    if model is not None:
-        found = pipeline.adopt(_adoption(model, given), runs_dir)
-    else:
+    if model is None:
         found = find_run(runs_dir, run_name)
-    both = {"both": ("tf", "torch")}
-    chosen = found.frameworks if framework is None else both.get(framework, (framework,))
+    else:
+        found = pipeline.adopt(_adoption(model, given), runs_dir)
+    chosen = frameworks_of(found, framework)
     if not given["targets"]:
         request = request.fitting(chosen)
     if dry_run:
@@ -79,14 +77,13 @@ def export(
         rungs = pipeline.best(found, request, chosen, limits)
         screen.rungs(rungs)
         exports = [rung.export for rung in rungs if rung.export and not rung.reason]
-        extra = {"rungs": [asdict(rung) for rung in rungs]}
     else:
-        exports, extra = pipeline.export(found, request, chosen), {}
+        rungs, exports = [], pipeline.export(found, request, chosen)
         screen.exports(exports)
         screen.say(f"in {found.path / 'exports'}; next: toolkit verify")
     if as_json:
-        rows = [asdict(export) for export in exports]
-        print_json({"run": str(found.path), "exports": rows} | extra)
+        told = {"run": str(found.path), "exports": [asdict(export) for export in exports]}
+        print_json(told | ({"rungs": [asdict(rung) for rung in rungs]} if best else {}))
 
 
 @click.command()

@@ -7,16 +7,16 @@ from typing import Any
 
 import click
 
-from toolkit.artifacts import Check
+from toolkit.artifacts import DEFAULT_OPSET, PRECISIONS, TARGETS, Check
 from toolkit.cli_asked import flag, remember, settle, verbosely
 from toolkit.cli_types import Every, Location, OneOf, Recipe, RunName, Workers
 from toolkit.errors import CheckError
-from toolkit.export.job import DEFAULT_OPSET, PRECISIONS, TARGETS
 from toolkit.export.request import FURTHER_TARGETS, Request
 from toolkit.runs import Run
 
 
-def _apply(options: list[Any], function: Callable[..., Any]) -> Callable[..., Any]:
+def applied(options: Sequence[Any], function: Callable[..., Any]) -> Callable[..., Any]:
+    """A command with click's options, in the order in which --help shows them."""
     return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), function)
 
 
@@ -43,7 +43,7 @@ def printing(function: Callable[..., Any]) -> Callable[..., Any]:
             help="Settings file. Default: toolkit.toml here or above.",
         ),
     ]
-    return _apply(options, verbosely(function))
+    return applied(options, verbosely(function))
 
 
 def common(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -109,7 +109,7 @@ def training(function: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--ledger", is_flag=True, help="Count how often each sample is trained."),
     ]
-    return _apply(options, function)
+    return applied(options, function)
 
 
 def exporting(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -144,7 +144,7 @@ def exporting(function: Callable[..., Any]) -> Callable[..., Any]:
             help="What static int8 files take and give.",
         ),
     ]
-    return _apply(options, function)
+    return applied(options, function)
 
 
 def adopting(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -176,7 +176,7 @@ def adopting(function: Callable[..., Any]) -> Callable[..., Any]:
             "--postprocessing", type=file, help="JSON: steps of the first output, on the device."
         ),
     ]
-    return _apply(options, function)
+    return applied(options, function)
 
 
 def gates(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -193,22 +193,14 @@ def gates(function: Callable[..., Any]) -> Callable[..., Any]:
             help="Least share of unchanged decisions, such as 0.99. Default: by precision.",
         ),
     ]
-    return _apply(options, function)
+    return applied(options, function)
 
 
 def request_of(given: Mapping[str, Any]) -> Request:
     """What the `exporting` options ask for; 'best' stands for all rungs."""
-    targets, precisions = given["targets"], given["precisions"]
-    if "all" in precisions or "best" in precisions:
-        precisions = PRECISIONS
-    return Request(
-        targets=TARGETS if not targets or "all" in targets else tuple(dict.fromkeys(targets)),
-        precisions=tuple(dict.fromkeys(precisions)) or ("fp32",),
-        opset=given["opset"],
-        batch=given["batch"],
-        layout=given["layout"] or "",
-        io=given["io"],
-    )
+    form = {name: given[name] for name in ("opset", "batch", "layout", "io")}
+    precisions = ["all" if name == "best" else name for name in given["precisions"]]
+    return Request.of(given["targets"], precisions, **form)
 
 
 def require_passed(checks: Sequence[Check], run: Run) -> None:

@@ -8,7 +8,7 @@ from toolkit import pipeline
 from toolkit.cli_asked import screen_for
 from toolkit.cli_options import common, run_option
 from toolkit.console import print_json
-from toolkit.runs import find_run
+from toolkit.runs_folder import find_run
 
 
 @click.command()

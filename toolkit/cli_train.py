@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from toolkit import pipeline, source
+from toolkit import pipeline
+from toolkit.assembly import OVERRIDES, to_train
 from toolkit.cli_asked import screen_for, show_plan, verbose
 from toolkit.cli_options import (
     common,
@@ -24,8 +25,12 @@ from toolkit.errors import CheckError, UsageError
 from toolkit.planning.plan import Plan
 from toolkit.planning.train import plan_proof, plan_resume, plan_run, plan_train
 from toolkit.recipe import TITLES
-from toolkit.runs import Run, find_run
+from toolkit.runs import Run
+from toolkit.runs_folder import find_run
+from toolkit.source import RecipeSource
 from toolkit.train.session import Options
+
+_OPTIONS = [each.name for each in fields(Options) if each.name not in ("frameworks", "verbose")]
 
 
 @click.command()
@@ -74,8 +79,9 @@ def train(
     if resume is None:
         run = pipeline.train(*_job(given), runs_dir, screen)
     else:
+        options = _resuming(given)
         found = find_run(runs_dir, resume or None, unfinished=True)
-        run = pipeline.resume(found, _resuming(given), screen)
+        run = pipeline.resume(found, options, screen)
     screen.say(f"run {run.path}; next: toolkit export")
     if as_json:
         print_json(_run_json(run))
@@ -97,6 +103,10 @@ def run(
 ) -> None:
     """Train RECIPE, export it and verify every file, in one go."""
     screen = screen_for(as_json)
+    if "best" in given["precisions"]:
+        raise UsageError(
+            "--precision best is of export: train, then toolkit export --precision best"
+        )
     limits = pipeline.Limits(min_agreement, max_drop)
     job = pipeline.Job(*_job(given), request_of(given), limits)
     if dry_run:
@@ -112,26 +122,17 @@ def run(
 
 def _plan(given: dict[str, Any], runs_dir: Path, resume: str | None, steps: int | None) -> Plan:
     if resume is not None:
-        found = find_run(runs_dir, resume or None, unfinished=True)
-        return plan_resume(found, _resuming(given))
+        options = _resuming(given)
+        return plan_resume(find_run(runs_dir, resume or None, unfinished=True), options)
     if steps is not None:
         return plan_proof(*_job(given), steps, runs_dir)
     return plan_train(*_job(given), runs_dir)
 
 
-def _job(given: dict[str, Any]) -> tuple[source.RecipeSource, Options]:
-    """The recipe with its overrides, and how to train it."""
-    overrides = {name: given[name] for name in ("epochs", "seed") if given[name] is not None}
-    if given["deterministic"]:
-        overrides["deterministic"] = True
-    found = source.find(given["recipe"], overrides)
-    frameworks = source.select_frameworks(found.load(), given["framework"] or "auto")
-    return found, _options(given, frameworks)
-
-
-def _options(given: dict[str, Any], frameworks: tuple[str, ...] = ()) -> Options:
-    own = {field.name for field in fields(Options)} - {"frameworks", "verbose"}
-    return Options(frameworks, verbose=verbose(), **{name: given[name] for name in own})
+def _job(given: dict[str, Any]) -> tuple[RecipeSource, Options]:
+    how = {name: given[name] for name in (*OVERRIDES, *_OPTIONS)} | {"verbose": verbose()}
+    how["deterministic"] = given["deterministic"] or None  # else the recipe decides
+    return to_train(given["recipe"], given["framework"], how)
 
 
 def _resuming(given: dict[str, Any]) -> Options:
@@ -147,7 +148,7 @@ def _resuming(given: dict[str, Any]) -> Options:
         if name not in free and source is click.core.ParameterSource.COMMANDLINE:
             word = "RECIPE" if name == "recipe" else f"--{name.replace('_', '-')}"
             raise UsageError(f"{word} cannot be given with --resume: the run's own is used")
-    return _options(given)
+    return Options((), verbose=verbose(), **{name: given[name] for name in _OPTIONS})
 
 
 def _prove(given: dict[str, Any], steps: int, screen: Screen, as_json: bool) -> None:
@@ -169,15 +170,18 @@ def _prove(given: dict[str, Any], steps: int, screen: Screen, as_json: bool) -> 
 
 
 def _where(run: Run) -> str:
-    example = run.exports[0].file
-    probe = run.source.load().probe
-    value = probe.input if probe is not None and isinstance(probe.input, int | float) else "FILE"
-    return (
-        f"run          {run.path}\n"
-        f"files        {run.path / 'exports'}\n"
-        f"curves       tensorboard --logdir {run.path / 'tensorboard'}\n"
-        f"on a device  python edge/infer.py {run.path / example} --input {value}"
-    )
+    lines = [
+        f"run          {run.path}",
+        f"files        {run.path / 'exports'}",
+        f"curves       tensorboard --logdir {run.path / 'tensorboard'}",
+    ]
+    edge = [each.file for each in run.exports if each.file.endswith((".tflite", ".onnx"))]
+    if edge:
+        probe = run.source.load().probe
+        value = getattr(probe, "input", None)
+        value = value if isinstance(value, int | float) else "FILE"
+        lines.append(f"on a device  python edge/infer.py {run.path / edge[0]} --input {value}")
+    return "\n".join(lines)
 
 
 def _run_json(run: Run) -> dict[str, Any]:

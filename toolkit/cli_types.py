@@ -8,7 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from toolkit.errors import nearest
-from toolkit.runs import list_runs
+from toolkit.runs_folder import list_runs
 from toolkit.source import built_in
 
 _MOST_RUNS = 20  # that a shell is given, the latest

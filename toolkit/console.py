@@ -1,14 +1,18 @@
-"""What a person sees: progress while training, tables afterwards. Messages go to stderr."""
+"""What a person sees: progress while training, tables afterwards. Messages go to stderr.
+
+What the tables hold is in tables.py, how progress is shown in progress.py.
+"""
 
 import contextlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 
-from toolkit.artifacts import Check, Export
+from toolkit import tables
+from toolkit.artifacts import Check, Export, title_of
 from toolkit.bench.measure import BenchRow
 from toolkit.errors import ToolkitError
 from toolkit.files import finite
@@ -18,30 +22,7 @@ from toolkit.recipe import TITLES
 from toolkit.runs import Run
 from toolkit.train.prove import Proof
 
-if TYPE_CHECKING:  # rich's parts are imported where they are used: --help needs none
-    from rich.table import Table
-
 _SHOWN = ("val_", "play_")  # figures that a model is judged by
-_NUMERIC = frozenset(
-    (
-        "batch",
-        "size",
-        "seconds",
-        "probe",
-        "error",
-        "kept",
-        "exports",
-        "steps",
-        "difference",
-        "drop",
-        "load",
-        "p50",
-        "p90",
-        "p99",
-        "samples/s",
-        "memory",
-    )
-)
 
 
 class Screen:
@@ -101,38 +82,15 @@ class Screen:
                 self.say(f"  {note}")
 
     def exports(self, exports: Sequence[Export]) -> None:
-        """Print the exported files."""
-        table = _table("file", "from", "batch", "size", "seconds")
-        for export in exports:
-            batch = "any" if export.batch is None else str(export.batch)
-            size = f"{export.bytes / 1000:,.1f} kB"
-            name, title = Path(export.file).name, TITLES.get(export.framework, export.framework)
-            table.add_row(name, title, batch, size, f"{export.seconds:.1f}")
-        self._results.print(table)
-        for note in dict.fromkeys(
-            f"{TITLES.get(e.framework, e.framework)} to {e.target} {e.note}"
-            for e in exports
-            if e.note
-        ):
+        """Print the exported files, and what happened to them on the way."""
+        self._results.print(tables.exports(exports))
+        told = [f"{title_of(e.framework)} to {e.target} {e.note}" for e in exports if e.note]
+        for note in dict.fromkeys(told):
             self._results.print(note, style="dim", markup=False)
 
     def checks(self, checks: Sequence[Check]) -> None:
         """Print the verification table, and below it why files failed and what is to blame."""
-        judged = any(check.metric for check in checks)
-        columns = ["file", "runtime", "probe", "error", "kept"]
-        columns += ["metric", "drop", "95 % interval"] if judged else []
-        table = _table(*columns, "result")
-        for check in checks:
-            cells = [
-                Path(check.file).name,
-                _without_version(check.runtime),
-                _probe(check),
-                "-" if check.error is None else f"{check.error:.1e}",
-                "-" if check.kept is None else f"{check.kept:.1%}",
-            ]
-            cells += _judged(check) if judged else []
-            table.add_row(*cells, "[green]pass[/]" if check.passed else "[red]FAIL[/]")
-        self._results.print(table)
+        self._results.print(tables.checks(checks))
         for check in checks:
             if not check.passed:
                 told = f"{Path(check.file).name}, {check.runtime}: {check.reason}"
@@ -140,19 +98,8 @@ class Screen:
                 self._results.print(told + blamed, style="red", markup=False)
 
     def rungs(self, rungs: Sequence[Rung]) -> None:
-        """Print the precision ladder: what was tried, and why it was not good enough."""
-        table = _table("from", "target", "precision", "size", "kept", "result")
-        for rung in rungs:
-            kept = min((c.kept for c in rung.checks if c.kept is not None), default=None)
-            table.add_row(
-                TITLES.get(rung.framework, rung.framework),
-                rung.target,
-                rung.precision,
-                f"{rung.export.bytes / 1000:,.1f} kB" if rung.export else "-",
-                "-" if kept is None else f"{kept:.1%}",
-                f"[yellow]{_escape(rung.reason)}[/]" if rung.reason else "[green]chosen[/]",
-            )
-        self._results.print(table)
+        """Print the precision ladder."""
+        self._results.print(tables.rungs(rungs))
 
     def text(self, lines: Sequence[str]) -> None:
         """Print lines of a result as they are."""
@@ -161,21 +108,7 @@ class Screen:
 
     def bench(self, rows: Sequence[BenchRow]) -> None:
         """Print what each file costs, and how good it is."""
-        table = _table("file", "size", "load", "p50", "p90", "p99", "samples/s", "memory", "kept")
-        for row in rows:
-            if row.reason:
-                table.add_row(row.file, *["-"] * 7, f"[red]{_escape(row.reason)}[/]")
-                continue
-            table.add_row(
-                row.file,
-                f"{row.bytes / 1000:,.1f} kB",
-                f"{row.load_ms:.1f} ms",
-                *(f"{value:,.0f} us" for value in (row.p50_us, row.p90_us, row.p99_us)),
-                f"{row.samples_per_s:,.0f}",
-                "-" if row.memory_bytes is None else f"{row.memory_bytes / 1e6:,.1f} MB",
-                "-" if row.agreement is None else f"{row.agreement:.1%}",
-            )
-        self._results.print(table)
+        self._results.print(tables.bench(rows))
         if any(not row.stable and not row.reason for row in rows):
             self._results.print(
                 "latencies had not settled in the given time: use --seconds", style="dim"
@@ -183,37 +116,15 @@ class Screen:
 
     def proofs(self, proofs: Sequence[Proof]) -> None:
         """Print how far one and several workers differ, and known causes."""
-        table = _table("framework", "workers", "steps", "difference", "at", "result")
-        for proof in proofs:
-            table.add_row(
-                TITLES[proof.framework],
-                f"1 and {proof.workers}",
-                str(proof.steps),
-                f"{proof.difference:.1e}",
-                proof.where or "-",
-                "[green]equal[/]" if proof.passed else "[red]DIFFERENT[/]",
-            )
-        self._results.print(table)
+        self._results.print(tables.proofs(proofs))
         for proof in proofs:
             for cause in proof.causes:
-                told = f"{TITLES[proof.framework]}, a known cause: {cause}"
+                told = f"{title_of(proof.framework)}, a known cause: {cause}"
                 self._results.print(told, style="dim" if proof.passed else "red", markup=False)
 
     def runs(self, runs: Sequence[Run]) -> None:
         """Print a row a run, the latest last."""
-        table = _table("run", "status", "created", "frameworks", "exports", "verified")
-        for run in runs:
-            facts = run.facts
-            verified = {None: "-", True: "pass", False: "FAIL"}[verified_state(run)]
-            table.add_row(
-                run.name,
-                facts["status"],
-                facts["created"].replace("T", " ")[:19],
-                ", ".join(TITLES.get(name, name) for name in run.frameworks) or "-",
-                str(len(facts["exports"])),
-                verified,
-            )
-        self._results.print(table)
+        self._results.print(tables.runs(runs))
 
     def table(
         self,
@@ -222,16 +133,12 @@ class Screen:
         styles: Mapping[str, str] | None = None,
     ) -> None:
         """Print rows of texts; a cell that is a key of `styles` is shown in that style."""
-        table, known = _table(*columns), styles or {}
-        for row in rows:
-            cells = [(known.get(cell), _escape(cell)) for cell in row]
-            table.add_row(*(f"[{style}]{cell}[/]" if style else cell for style, cell in cells))
-        self._results.print(table)
+        self._results.print(tables.texts(columns, rows, styles or {}))
 
     def error(self, error: ToolkitError) -> None:
         """Print an error and, below it, its detail."""
         self._messages.quiet = False
-        self._messages.print(f"[bold red]error:[/] {_escape(str(error))}")
+        self._messages.print(f"[bold red]error:[/] {tables.escape(str(error))}")
         if error.detail:
             self._messages.print(error.detail, style="dim", markup=False)
 
@@ -241,54 +148,9 @@ def _width() -> int | None:
     return None if sys.stdout.isatty() else 160
 
 
-def verified_state(run: Run) -> bool | None:
-    """Whether the run's verification passed; None where there is none."""
-    verification = run.verification
-    return None if verification is None else bool(verification["passed"])
-
-
 def print_json(value: Any) -> None:
     """Print one JSON object on stdout; NaN and infinity become null."""
     import json
 
     sys.stdout.write(json.dumps(finite(value), allow_nan=False) + "\n")
     sys.stdout.flush()
-
-
-def _without_version(runtime: str) -> str:
-    return " ".join(word for word in runtime.split() if not word[0].isdigit())
-
-
-def _probe(check: Check) -> str:
-    """Class numbers as they are, values with as many digits as the probe's tolerance needs."""
-    if check.probe is None:
-        return "-"
-    return str(check.probe) if isinstance(check.probe, int) else f"{check.probe:.4f}"
-
-
-def _judged(check: Check) -> list[str]:
-    """The task's metric before and after, its drop, and how sure that is."""
-    if check.drop is None or check.before is None or check.after is None:
-        return ["-", "-", "-"]
-    interval = "-" if check.low is None else f"{check.low:+.4f} to {check.high:+.4f}"
-    return [
-        f"{check.metric} {check.before:.4f} -> {check.after:.4f}",
-        f"{check.drop:+.4f}",
-        interval,
-    ]
-
-
-def _table(*columns: str) -> "Table":
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        numeric = column in _NUMERIC
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
-    return table
-
-
-def _escape(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)

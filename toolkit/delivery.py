@@ -23,7 +23,8 @@ from toolkit.hosts import ChildProcesses
 from toolkit.models.source import read
 from toolkit.report.facts import Facts
 from toolkit.report.stage import report as report_stage
-from toolkit.runs import Run, find_run
+from toolkit.runs import Run
+from toolkit.runs_folder import find_run
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Signer

@@ -76,7 +76,7 @@ class StorageError(ToolkitError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return '; did you mean X?' or a list of what there is, to end an error message."""
+    """Return 'did you mean X?' or a list of what there is, to end an error message."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1)
     if close:

@@ -4,19 +4,20 @@
 
 Each stage can be used alone: it takes a run directory and adds to it. A model that was trained
 elsewhere gets one by `adopt`. `run_all` does them in one go and exports in the workers that
-trained, which have the framework loaded already. What comes after `verify` is in delivery.py.
+trained, which have the framework loaded already. What comes after `verify` is in delivery.py, what
+stages are given in assembly.py.
 """
 
 import contextlib
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit import ladder
 from toolkit.artifacts import Check, Export
+from toolkit.assembly import Job, Limits, calibration_of, models_for, verifier_of
 from toolkit.console import Screen
-from toolkit.data.evidence import Calibration, calibrate, evidence_of
+from toolkit.data.evidence import Calibration
 from toolkit.delivery import (
     bench,
     bench_files,
@@ -26,7 +27,7 @@ from toolkit.delivery import (
     report,
     serve_sources,
 )
-from toolkit.errors import DataError, ToolkitError, UsageError
+from toolkit.errors import DataError, ToolkitError
 from toolkit.export.request import STATIC, Request
 from toolkit.export.stage import Exporter
 from toolkit.export.stage import export as export_stage
@@ -36,10 +37,8 @@ from toolkit.inspection.inspect import inspect_file
 from toolkit.inspection.report import Inspection
 from toolkit.models.adopt import models_of
 from toolkit.models.adoption import Adoption
-from toolkit.models.predict import predict
 from toolkit.models.samples import read_samples
-from toolkit.models.source import ModelSource, read
-from toolkit.recipe import TITLES
+from toolkit.models.source import read
 from toolkit.report.markdown import as_markdown
 from toolkit.runs import Run
 from toolkit.source import RecipeSource
@@ -48,44 +47,12 @@ from toolkit.train.events import EventWriter
 from toolkit.train.group import WorkerGroup
 from toolkit.train.prove import Proof
 from toolkit.train.session import Options, Session
-from toolkit.verify.check import Evaluation
 from toolkit.verify.pair import PairResult, compare_pair
-from toolkit.verify.stage import Verifier
 
 __all__ = [
     "Adoption", "Job", "Limits",
     "bench", "bench_files", "bench_files_of", "bundle", "bundle_path", "report", "serve_sources",
 ]  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How good an exported file must be; None takes the precision's own limit.
-
-    Attributes:
-        min_agreement: least share of unchanged decisions, 0 to 1.
-        max_drop: greatest loss of the task's metric.
-    """
-
-    min_agreement: float | None = None
-    max_drop: float | None = None
-
-
-@dataclass(frozen=True)
-class Job:
-    """All that `run_all` does.
-
-    Attributes:
-        source: the recipe.
-        options: how to train it.
-        request: which files to export.
-        limits: how good they must be.
-    """
-
-    source: RecipeSource
-    options: Options
-    request: Request
-    limits: Limits = Limits()
 
 
 def train(source: RecipeSource, options: Options, root: Path, screen: Screen) -> Run:
@@ -179,14 +146,14 @@ def best(
         calibration = error
     with ChildProcesses() as children:
         exporter = Exporter(run, request, models, lambda _: children, children)
-        verifier = _verifier(run, limits, children, children)
+        verifier = verifier_of(run, limits, children, children)
         return ladder.climb(exporter, calibration, verifier.check)
 
 
 def verify(run: Run, limits: Limits) -> list[Check]:
     """Check every exported file of a run in every runtime that can read it."""
     with ChildProcesses() as children:
-        checks = _verifier(run, limits, children, children).verify()
+        checks = verifier_of(run, limits, children, children).verify()
     _to_tensorboard(run, checks)
     return checks
 
@@ -250,7 +217,7 @@ def run_all(job: Job, root: Path, screen: Screen) -> tuple[Run, list[Check]]:
         screen.trained(run)
         screen.exports(run.exports)
         tensorflow = _tensorflow_host(trained.session, children)
-        checks = _verifier(run, job.limits, children, tensorflow).verify()
+        checks = verifier_of(run, job.limits, children, tensorflow).verify()
     _to_tensorboard(run, checks)
     return run, checks
 
@@ -264,60 +231,6 @@ def _to_tensorboard(run: Run, checks: Sequence[Check]) -> None:
         events = EventWriter(folder)
         with contextlib.closing(events):
             events.text("precisions", as_markdown(checks))
-
-
-def models_for(run: Run, frameworks: Sequence[str]) -> dict[str, ModelSource]:
-    """A run's models of these frameworks.
-
-    Raises:
-        UsageError: it was not trained with one of them.
-    """
-    for framework in frameworks:
-        if framework not in run.frameworks:
-            trained = ", ".join(run.frameworks) or "nothing yet"
-            raise UsageError(
-                f"run {run.name} has no {TITLES[framework]} model (it trained {trained}); "
-                f"train one: toolkit train {run.card.name} --framework {framework}"
-            )
-    models = models_of(run)
-    return {framework: models[framework] for framework in frameworks}
-
-
-def calibration_of(run: Run) -> Calibration:
-    """Samples that static quantisation sees.
-
-    Raises:
-        DataError: the run has none.
-    """
-    return calibrate(evidence_of(run), run.card)
-
-
-def _verifier(run: Run, limits: Limits, children: Host, tensorflow: Host) -> Verifier:
-    return Verifier(
-        run,
-        children,
-        tensorflow,
-        min_agreement=limits.min_agreement,
-        max_drop=limits.max_drop,
-        evaluation=_evaluation(run, children),
-    )
-
-
-def _evaluation(run: Run, children: Host) -> dict[str, Evaluation | None]:
-    """What the models answer on the whole validation split, where that is more than golden."""
-    validation = evidence_of(run).validation
-    found: dict[str, Evaluation | None] = {}
-    for framework, model in models_of(run).items():
-        whole = "recipe" in run.facts and len(run.golden(framework).targets) == len(
-            validation or ()
-        )
-        if validation is None or whole:
-            continue
-        samples = validation.take(slice(None))
-        log = run.log(f"evaluate-{framework}")
-        outputs = children.submit(predict, model, samples.inputs, log=log).result()
-        found[framework] = Evaluation(samples.inputs, outputs, samples.targets)
-    return found
 
 
 def _tensorflow_host(opened: Session, children: Host) -> Host:

@@ -33,12 +33,14 @@ from typing import Any, Self
 
 from toolkit.artifacts import Export, Golden
 from toolkit.card import Card
-from toolkit.errors import NotFoundError, UsageError, nearest
+from toolkit.errors import NotFoundError, UsageError
 from toolkit.files import finite, make_directory, storage_errors, write_bytes, write_json
 from toolkit.source import RecipeSource
 
+FINISHED = ("trained", "adopted")
+"""Status of a run whose models are there."""
+
 _FACTS = {"status", "created", "exports"}  # what every run.json holds
-_DONE = ("trained", "adopted")
 
 
 class Run:
@@ -189,8 +191,8 @@ class Run:
 
     @property
     def frameworks(self) -> tuple[str, ...]:
-        """The frameworks that were trained, in order."""
-        return tuple(self.facts.get("frameworks", {}))
+        """The frameworks that were trained, by name: which one ended first is chance."""
+        return tuple(sorted(self.facts.get("frameworks", {})))
 
     def write(self, relative: str, content: bytes) -> Path:
         """Write a file below the run directory."""
@@ -287,45 +289,3 @@ class Run:
 
 def _lines(rows: list[dict[str, Any]]) -> str:
     return "".join(json.dumps(finite(row), allow_nan=False) + "\n" for row in rows)
-
-
-def list_runs(root: Path) -> list[Run]:
-    """All usable run directories under `root`, oldest first."""
-    found = {}
-    for file in root.glob("*/run.json"):
-        run = Run(file.parent)
-        with contextlib.suppress(UsageError):  # a damaged one hides no other
-            found[str(run.facts["created"]), run.name] = run
-    return [found[key] for key in sorted(found)]
-
-
-def find_run(root: Path, name: str | None, *, unfinished: bool = False) -> Run:
-    """Return the run of that name or path; without a name, the latest one that was trained.
-
-    Args:
-        root: folder of all runs.
-        name: the run's name or path, or None.
-        unfinished: without a name, take the latest one whose training did not end.
-
-    Raises:
-        NotFoundError: there is none.
-    """
-    for path in (Path(name), root / name) if name else ():
-        if (path / "run.json").is_file():
-            return Run(path)
-    runs = list_runs(root)
-    if name:
-        known = nearest(name, [run.name for run in runs])
-        known = known if runs else "it holds no runs: check --runs-dir, or train: toolkit train"
-        raise NotFoundError(f"there is no run {name!r} in {root}; {known}")
-    if unfinished:
-        trained = [run for run in runs if run.facts["status"] not in (*_DONE, "adopting")]
-    else:
-        trained = [run for run in runs if run.facts["status"] in _DONE]
-    if not trained and unfinished:
-        raise NotFoundError(
-            f"there is no run in {root} whose training is unfinished; all runs: toolkit runs"
-        )
-    if not trained:
-        raise NotFoundError(f"there is no trained run in {root}; train one first: toolkit train")
-    return trained[-1]

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import NotFoundError, RecipeError, UsageError, nearest
-from toolkit.recipe import TITLES, Recipe
+from toolkit.recipe import FRAMEWORKS, TITLES, Recipe
 
 _BUILT_IN = Path(__file__).parent / "recipes"
-_PACKAGES = {"tf": "tensorflow", "torch": "torch"}
+_PACKAGES = frozenset(("tensorflow", "torch"))
+_IMPORTED: dict[str, frozenset[str]] = {}  # by the name of a recipe's module
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,15 @@ class RecipeSource:
         """Hash of the text and the overrides: two equal hashes train the same way."""
         overrides = repr(sorted(self.overrides.items()))
         return hashlib.sha256(f"{self.text}\0{overrides}".encode()).hexdigest()
+
+    @property
+    def imports(self) -> frozenset[str]:
+        """The frameworks' packages that the file itself loads, at its top or by a neighbour.
+
+        Raises:
+            RecipeError: the file fails to run.
+        """
+        return _IMPORTED[self._module().__name__]
 
     def load(self) -> Recipe:
         """Run the text and return its recipe.
@@ -63,6 +73,7 @@ class RecipeSource:
         module = types.ModuleType(name)
         module.__file__ = self.origin
         sys.modules[name] = module
+        before = _loaded()
         try:
             exec(compile(self.text, self.origin, "exec"), module.__dict__)
         except (Exception, SystemExit) as error:
@@ -70,6 +81,7 @@ class RecipeSource:
             if isinstance(error, RecipeError):
                 raise
             raise RecipeError(_describe(error, self.origin)) from error
+        _IMPORTED[name] = (_loaded() - before) | (_named(module) & before)
         return module
 
 
@@ -102,14 +114,15 @@ def find(name: str, overrides: Mapping[str, Any] | None = None) -> RecipeSource:
     return RecipeSource(text, str(path.resolve()), dict(overrides or {}))
 
 
-def select_frameworks(recipe: Recipe, wanted: str) -> tuple[str, ...]:
+def select_frameworks(source: RecipeSource, wanted: str) -> tuple[str, ...]:
     """Return the frameworks to use for 'tf', 'torch', 'both' or 'all the recipe has' ('auto').
 
     Raises:
-        UsageError: the recipe lacks a builder that was asked for.
+        UsageError: there is no such framework, or the recipe lacks its builder.
         RecipeError: the recipe file imports a framework that must not be loaded here.
     """
-    asked = {"auto": recipe.frameworks, "both": ("tf", "torch")}.get(wanted, (wanted,))
+    recipe = source.load()
+    asked = recipe.frameworks if wanted == "auto" else named_frameworks(wanted)
     for framework in asked:
         if framework not in recipe.frameworks:
             builder = "keras" if framework == "tf" else "torch"
@@ -117,14 +130,42 @@ def select_frameworks(recipe: Recipe, wanted: str) -> tuple[str, ...]:
                 f"recipe {recipe.name!r} has no {builder!r} builder, which {TITLES[framework]} "
                 f"needs; add one, or use --framework {recipe.frameworks[0]}"
             )
-    loaded = [package for package in _PACKAGES.values() if package in sys.modules]
-    if loaded and len(asked) > 1:
+    if source.imports and len(asked) > 1:
         raise RecipeError(
-            f"the file of recipe {recipe.name!r} imports {' and '.join(loaded)} at its top; a "
-            "recipe for both frameworks must import them inside its builder functions, since "
-            "they cannot share a process"
+            f"the file of recipe {recipe.name!r} imports {' and '.join(sorted(source.imports))} at "
+            "its top; a recipe for both frameworks must import them inside its builder functions, "
+            "since they cannot share a process"
         )
-    return tuple(asked)
+    return asked
+
+
+def named_frameworks(wanted: str) -> tuple[str, ...]:
+    """The frameworks that are meant by 'tf', 'torch' or 'both'.
+
+    Raises:
+        UsageError: there is no such framework.
+    """
+    if wanted not in (*FRAMEWORKS, "both"):
+        raise UsageError(
+            f"there is no framework {wanted!r}; {nearest(wanted, (*FRAMEWORKS, 'both'))}"
+        )
+    return FRAMEWORKS if wanted == "both" else (wanted,)
+
+
+def _loaded() -> frozenset[str]:
+    """The frameworks' packages in this process, whoever loaded them."""
+    return frozenset(_PACKAGES & set(sys.modules))
+
+
+def _named(module: types.ModuleType) -> frozenset[str]:
+    """The frameworks' packages that a module's names are from; keras brings its backend."""
+    owners = {
+        str(value.__name__ if isinstance(value, types.ModuleType) else value.__module__)
+        for value in vars(module).values()
+        if isinstance(value, types.ModuleType | types.FunctionType | type)
+    }
+    roots = {owner.partition(".")[0] for owner in owners}
+    return frozenset(_PACKAGES & (roots | ({"tensorflow"} if "keras" in roots else set())))
 
 
 def _describe(error: BaseException, origin: str) -> str:

@@ -95,7 +95,8 @@ def test_more_samples_than_run_at_once():
 
 
 def test_integers_that_stand_for_float32_are_judged_as_float32():
-    from edge.manifest import Manifest, append_to_tflite
+    from edge.manifest import Manifest
+    from edge.manifest_tflite import append_to_tflite
     from edge.tensor import Tensor
 
     manifest = Manifest(

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from securesystemslib.signer import CryptoSigner
 
 from edge.bundle import Bundle
-from edge.bundle_manifest import Tolerance
+from edge.bundle_entries import Tolerance
 from edge.manifest import Manifest
 from edge.tensor import Tensor
 from edge.trust import TrustedKey, TrustStore

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from edge.bundle import Bundle
+from edge.bundle_entries import Tolerance
 from edge.bundle_format import BundleError, Header, TrustError, read_header, write_header
-from edge.bundle_manifest import BundleManifest, Tolerance
+from edge.bundle_manifest import BundleManifest
 from tests.bundle.conftest import model, parts, signer, text_parts
 from toolkit.bundle.build import Attachment, build
 from toolkit.bundle.keys import key_id

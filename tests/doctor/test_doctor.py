@@ -190,6 +190,14 @@ def test_facts_of_this_machine_are_plausible(tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+def test_nvidia_smi_that_fails_without_a_word_is_told(tmp_path, monkeypatch):
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\nexit 9\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert gather(tmp_path).gpu_error == "exit code 9"
+
+
 def test_imports_that_fail_crash_or_hang_are_told():
     good = deep.try_import("numpy", "json", 60)
     assert good.status == OK

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.manifest import ONNX_KEY, Manifest, append_to_tflite
+from edge.manifest import ONNX_KEY, Manifest
+from edge.manifest_tflite import append_to_tflite
 from edge.tensor import Tensor
 
 DATA = Path(__file__).parent / "data"
@@ -97,7 +98,7 @@ def make_bundle(tmp_path, describe):
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from securesystemslib.signer import CryptoSigner
 
-    from edge.bundle_manifest import Tolerance
+    from edge.bundle_entries import Tolerance
     from edge.trust import TrustedKey, TrustStore
     from toolkit.bundle.build import BundleParts, ModelPart, build
     from toolkit.zipapp import edge_zipapp
@@ -133,7 +134,7 @@ def make_both(make_bundle, describe, onnx):
 
     changed: from the bytes of a model file to what the bundle holds instead.
     """
-    from edge.bundle_manifest import Tolerance
+    from edge.bundle_entries import Tolerance
     from toolkit.bundle.build import ModelPart
 
     def make(changed=bytes, **changes):

@@ -4,14 +4,17 @@ import json
 import os
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import helper, numpy_helper
 
 from edge.bundle import Bundle
 from edge.errors import BrokenRuntimeError, InputError, ModelError
 from edge.runtime import choose, load, load_preferred
+from edge.runtime_onnx import OnnxModel
 from edge.tensor import Tensor
 from toolkit.bundle.build import ModelPart
 
@@ -90,12 +93,31 @@ def test_a_bundle_is_not_taken_for_a_model(make_bundle):
 
 
 def test_a_damaged_model_in_a_bundle_is_named(make_bundle, describe):
-    from edge.bundle_manifest import Tolerance
+    from edge.bundle_entries import Tolerance
 
     part = ModelPart("bad.tflite", b"\x1c\0\0\0TFL3" + bytes(64), describe(), Tolerance(0, 0, 1))
     bundle = Bundle.open(make_bundle(models=(part,)), allow_unsigned=True)
     with pytest.raises(ModelError, match=r"b: bad.tflite: LiteRT .* cannot read the file"):
         load_preferred(bundle, "b")
+
+
+def test_no_second_copy_of_a_bundles_onnx_model_stays_in_memory():
+    weights = np.ones((1024, 1024), np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        "net",
+        [helper.make_tensor_value_info("x", 1, ["n", 1024])],
+        [helper.make_tensor_value_info("y", 1, ["n", 1024])],
+        [numpy_helper.from_array(weights, "w")],
+    )
+    opset = [helper.make_opsetid("", 17)]
+    content = helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString()
+    tracemalloc.start()
+    model = OnnxModel("net", 1, memoryview(content))
+    held, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert model.inputs[0].shape == (None, 1024)
+    assert held < weights.nbytes / 4 < weights.nbytes <= most
 
 
 def test_info(make_bundle):

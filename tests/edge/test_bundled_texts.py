@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge.bundle import Bundle
-from edge.bundle_manifest import Tolerance
+from edge.bundle_entries import Tolerance
 from edge.tensor import Tensor
 from tests.edge.test_bundled import edge
 from toolkit.bundle.build import ModelPart

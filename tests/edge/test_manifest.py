@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from edge import manifest as manifests
 from edge.errors import ModelError
-from edge.manifest import Manifest, append_to_tflite, read_from_tflite
+from edge.manifest import Manifest
+from edge.manifest_tflite import append_to_tflite, read_from_tflite
 from edge.tensor import DTYPES, Tensor, align
 
 FLATBUFFER = b"\x1c\0\0\0TFL3" + bytes(range(200))

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from edge import infer
 from edge.errors import InputError, ModelError
-from edge.manifest import ONNX_KEY, Manifest, append_to_tflite
+from edge.manifest import ONNX_KEY, Manifest
+from edge.manifest_tflite import append_to_tflite
 from edge.quantisation import dequantise, quantise
 from edge.runtime import load
 from edge.tensor import QUANTISED, Tensor, align

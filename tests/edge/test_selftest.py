@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.bundle_manifest import Tolerance
+from edge.bundle_entries import Tolerance
 from edge.tensor import Tensor
 
 ROOT = Path(__file__).parents[2]
@@ -168,7 +168,7 @@ def test_what_cannot_be_tested_is_two(make_bundle):
 def test_a_fixed_batch_replays_whole_batches(make_bundle, describe):
     import numpy as np
 
-    from edge.manifest import append_to_tflite
+    from edge.manifest_tflite import append_to_tflite
     from toolkit.bundle.build import ModelPart
 
     manifest = describe(

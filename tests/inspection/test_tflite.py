@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.manifest import Manifest, append_to_tflite
+from edge.manifest import Manifest
+from edge.manifest_tflite import append_to_tflite
 from edge.tensor import Tensor
 from toolkit.errors import UsageError
 from toolkit.hosts import ChildProcesses

@@ -13,7 +13,8 @@ import numpy as np
 
 from tests.cluster_of_nodes import marked
 from tests.train.real import RECIPE, weights
-from toolkit.runs import Run, list_runs
+from toolkit.runs import Run
+from toolkit.runs_folder import list_runs
 from toolkit.train.reports import Trained
 
 # Takes about five seconds, so that it can be stopped in the middle.

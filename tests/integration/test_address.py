@@ -13,7 +13,7 @@ import pytest
 from tests.cluster_of_nodes import ENVIRONMENT, Node, RayNodes, namespaces_allowed
 from tests.conftest import run_toolkit
 from tests.integration.slow import Command, recipe_in
-from toolkit.runs import list_runs
+from toolkit.runs_folder import list_runs
 
 
 @pytest.fixture(scope="module")

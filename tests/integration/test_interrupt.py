@@ -10,7 +10,7 @@ import time
 import pytest
 
 from tests.cluster_of_nodes import marked
-from toolkit.runs import list_runs
+from toolkit.runs_folder import list_runs
 
 
 def heed_interrupts() -> None:

@@ -12,7 +12,8 @@ import pytest
 
 from tests.cluster_of_nodes import ENVIRONMENT, RAY, RayNodes, free_port
 from tests.conftest import ROOT
-from toolkit.runs import Run, list_runs
+from toolkit.runs import Run
+from toolkit.runs_folder import list_runs
 
 TOOLKIT = Path(sys.executable).with_name("toolkit")
 SECONDS = 120.0

@@ -1,44 +1,94 @@
 """Stopping, killing and resuming from the command line, as a user or a scheduler does it."""
 
-import json
+import shutil
 import signal
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import run_toolkit
 from tests.integration.slow import Command, recipe_in, same_weights
 from tests.train.real import RECIPE
-from toolkit.runs import list_runs
+from toolkit.runs import Run
+from toolkit.runs_folder import list_runs
 
 
-def test_sigterm_saves_and_resuming_on_one_worker_ends_the_same(tmp_path, undisturbed) -> None:
-    recipe = recipe_in(tmp_path)
-    command = Command(recipe, "--workers", "2", "--runs-dir", tmp_path, "--ledger")
-    run = command.wait_for_epochs(tmp_path, {"tf", "torch"})
-    messages = command.end(signal.SIGTERM)
-    assert command.process.returncode == 130
-    assert f"toolkit train --resume {run.name}" in messages
-    assert run.facts["status"] == "stopped"
+@dataclass(frozen=True)
+class Stopped:
+    """A training that SIGTERM ended in the middle, and what it said then."""
+
+    run: Run
+    messages: str
+    code: int
+
+
+def stopped_by_sigterm(folder: Path, *arguments: str) -> Stopped:
+    options = ("--workers", "2", "--runs-dir", folder, "--ledger")
+    command = Command(recipe_in(folder), *arguments, *options)
+    frameworks = {"torch"} if arguments else {"tf", "torch"}
+    run = command.wait_for_epochs(folder, frameworks)
+    return Stopped(run, command.end(signal.SIGTERM), command.process.returncode)
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory) -> Stopped:
+    return stopped_by_sigterm(tmp_path_factory.mktemp("stopped"), "--framework", "torch")
+
+
+def assert_saved(stopped: Stopped) -> None:
+    assert stopped.code == 130
+    assert f"toolkit train --resume {stopped.run.name}" in stopped.messages
+    assert stopped.run.facts["status"] == "stopped"
+
+
+def assert_goes_on(run: Run, titles: dict[str, str]) -> None:
+    """On one worker, from where it was left to the end."""
     before = run.rows("metrics")
-
-    result = run_toolkit("train", "--resume", "--workers", "1", "--runs-dir", tmp_path)
+    result = run_toolkit("train", "--resume", "--workers", "1", "--runs-dir", run.path.parent)
     assert result.code == 0, result.err
     assert "going on from step" in result.err
-    for title in ("TensorFlow", "PyTorch"):
+    for title in titles.values():
         assert f"{title}: each of 37 samples exactly once in each of 100 epochs" in result.err
     assert "(on 1 and 2 workers)" in result.err
     assert run.facts["status"] == "trained"
-    assert [row["epoch"] for row in run.rows("metrics") if row["framework"] == "tf"] == [
-        *range(1, 101)
-    ]
+    for framework in titles:
+        rows = [row for row in run.rows("metrics") if row["framework"] == framework]
+        assert [row["epoch"] for row in rows] == [*range(1, 101)]
     kept = [row for row in run.rows("metrics") if row in before]
     assert len(kept) == len(before)  # it went on where it had left: nothing was trained twice
-    for framework in ("tf", "torch"):
-        same_weights(run, undisturbed, framework)
 
+
+def test_sigterm_saves(stopped) -> None:
+    assert_saved(stopped)
+
+
+def test_other_data_are_refused_and_nothing_is_lost(tmp_path, stopped) -> None:
+    run = Run(tmp_path / stopped.run.name)
+    shutil.copytree(stopped.run.path, run.path)
+    run.update(data=run.facts["data"] | {"sha256": "0" * 64})
+    result = run_toolkit("train", "--resume", run.name, "--runs-dir", tmp_path)
+    assert result.code == 2
+    assert "the data of recipe 'small' are not those" in result.err
+    assert list((run.path / "checkpoints" / "torch").glob("step-*"))
+
+
+def test_resuming_on_one_worker_trains_what_is_left(tmp_path, stopped) -> None:
+    run = Run(tmp_path / stopped.run.name)
+    shutil.copytree(stopped.run.path, run.path)
+    assert_goes_on(run, {"torch": "PyTorch"})
     again = run_toolkit("train", "--resume", run.name, "--runs-dir", tmp_path)
     assert again.code == 2
     assert "is trained" in again.err
+
+
+@pytest.mark.soak
+def test_both_frameworks_go_on_and_end_the_same(tmp_path, undisturbed) -> None:
+    stopped = stopped_by_sigterm(tmp_path)
+    assert_saved(stopped)
+    assert_goes_on(stopped.run, {"tf": "TensorFlow", "torch": "PyTorch"})
+    for framework in ("tf", "torch"):
+        same_weights(stopped.run, undisturbed, framework)
 
 
 @pytest.mark.soak
@@ -61,26 +111,6 @@ def test_a_killed_driver_leaves_no_process_and_can_be_resumed(tmp_path, undistur
     epochs = [row["epoch"] for row in run.rows("metrics")]
     assert epochs == list(range(1, 101))
     same_weights(run, undisturbed, "torch")
-
-
-def test_resuming_refuses_what_would_change_the_training(tmp_path) -> None:
-    recipe = recipe_in(tmp_path)
-    command = Command(recipe, "--framework", "torch", "--workers", "1", "--runs-dir", tmp_path)
-    run = command.wait_for_epochs(tmp_path, {"torch"}, epochs=2)
-    command.end(signal.SIGINT)
-    options = ("--resume", run.name, "--runs-dir", tmp_path)
-    for extra in (("--epochs", "3"), ("--checkpoint-dir", "elsewhere"), ("--seed", "1")):
-        result = run_toolkit("train", *options, *extra)
-        assert result.code == 2
-        assert f"{extra[0]} cannot be given with --resume" in result.err
-
-    facts = json.loads((run.path / "run.json").read_text())
-    facts["data"]["sha256"] = "0" * 64
-    (run.path / "run.json").write_text(json.dumps(facts))
-    result = run_toolkit("train", *options)
-    assert result.code == 2
-    assert "the data of recipe 'small' are not those" in result.err
-    assert list((run.path / "checkpoints" / "torch").glob("step-*"))  # nothing was lost
 
 
 ONE_FAILS = """

@@ -166,10 +166,13 @@ def test_a_path_that_is_no_model_is_refused(tmp_path):
     (tmp_path / "a.txt").write_text("hello")
     (tmp_path / "empty.onnx").write_text("")
     (tmp_path / "folder").mkdir()
+    (tmp_path / "run-1").mkdir()
+    (tmp_path / "run-1" / "run.json").write_text("{}")
     for name, words in (
         ("a.txt", "no model that can be read"),
         ("empty.onnx", "is empty"),
         ("folder", "without saved_model.pb"),
+        ("run-1", "is a run; name it with --runs-dir .* --run run-1"),
     ):
         with pytest.raises(UsageError, match=words):
             read(str(tmp_path / name))

@@ -1,8 +1,6 @@
 """The commands that make a run again."""
 
 from toolkit.artifacts import Export
-from toolkit.export.job import DEFAULT_OPSET
-from toolkit.report import commands
 from toolkit.report.commands import commands_of
 
 RECIPE = {"origin": "/home/me/my recipe.py", "overrides": {"epochs": 3, "deterministic": True}}
@@ -54,7 +52,3 @@ def test_what_the_ladder_chose_is_best():
     assert lines[1] == "toolkit export --framework tf --target tflite --precision best"
     assert "--target onnx --precision fp32" in lines[2]
     assert "toolkit bench" in lines
-
-
-def test_the_default_opset_is_known():
-    assert str(DEFAULT_OPSET) == commands._DEFAULT_OPSET

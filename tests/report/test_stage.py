@@ -9,6 +9,8 @@ from tests.conftest import run_toolkit
 from tests.report.conftest import HOSTILE, Here, check, make_run, parse, words
 from toolkit.card import Card
 from toolkit.errors import UsageError
+from toolkit.report.facts import Facts, Trained
+from toolkit.report.flow import flow
 from toolkit.report.stage import report
 from toolkit.runs import Run
 
@@ -187,3 +189,14 @@ def test_the_command_writes_a_file_and_tells_facts(full_run, tmp_path):
     assert result.json["facts"]["passed"] is False
     assert result.json["facts"]["name"] == "shapes"
     parse(output.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("status", "sign"),
+    [("training", "○"), ("trained", "✓"), ("stopped", "✗"), ("failed", "✗")],
+)
+def test_a_training_that_goes_on_has_not_failed(status, sign):
+    facts = Facts("job", "job-1", status, "2026-01-01T00:00:00", trained=(Trained("tf"),))
+    page = parse("<!DOCTYPE html>\n<html>" + flow(facts) + "</html>")
+    (stage,) = [each for each in page.iter("li") if "train" in words(each)]
+    assert sign in words(stage)

@@ -1,10 +1,13 @@
 """Dividing CPUs and GPUs, by property: never more than there is."""
 
+import re
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from toolkit.errors import ResourceError
+from toolkit.errors import ResourceError, ToolkitError
+from toolkit.train import cluster
 from toolkit.train.resources import Allocation, allocate
 
 
@@ -81,3 +84,16 @@ def test_a_cluster_without_cpus_is_refused_with_advice_that_can_be_followed():
     with pytest.raises(ResourceError) as caught:
         allocate(None, 1, 0, 0, 32)
     assert "--workers 0" not in str(caught.value)
+
+
+def test_ray_that_does_not_start_is_told_with_the_next_step(monkeypatch):
+    """On a busy machine Ray raises an Exception of no kind."""
+    import ray
+
+    def init(**_):
+        raise Exception("The current node timed out during startup.\nAnd more.")
+
+    monkeypatch.setattr(ray, "init", init)
+    told = "cannot start Ray on this machine: The current node timed out during startup.; try again"
+    with pytest.raises(ToolkitError, match=re.escape(told)), cluster.connect(None, verbose=False):
+        pass

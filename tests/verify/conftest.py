@@ -8,7 +8,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from edge.manifest import Manifest, append_to_tflite
+from edge.manifest import Manifest
+from edge.manifest_tflite import append_to_tflite
 from edge.tensor import Tensor
 from toolkit.artifacts import Export, Golden
 from toolkit.export.names import name_onnx

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from edge.manifest import Manifest, append_to_tflite
+from edge.manifest import Manifest
+from edge.manifest_tflite import append_to_tflite
 from edge.tensor import Tensor
 
 SHAPE = (4, 4, 2)

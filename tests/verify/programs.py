@@ -14,7 +14,8 @@ from edge.manifest import MEMBER, Manifest
 from edge.tensor import Tensor
 from toolkit.artifacts import Export, Golden
 from toolkit.card import Card
-from toolkit.export.job import ExportJob, convert
+from toolkit.export.convert import convert
+from toolkit.export.job import ExportJob
 from toolkit.models.predict import predict
 from toolkit.models.source import ModelSource
 from toolkit.verify.check import Question, check

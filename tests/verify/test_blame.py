@@ -9,11 +9,12 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from edge.manifest import append_to_tflite, read_from_tflite
+from edge.manifest_tflite import append_to_tflite, read_from_tflite
 from toolkit.artifacts import Check, Export
 from toolkit.card import Card
 from toolkit.export import quantise_flatbuffer as flatbuffer
-from toolkit.export.job import ExportJob, convert
+from toolkit.export.convert import convert
+from toolkit.export.job import ExportJob
 from toolkit.export.manifests import manifest_of
 from toolkit.export.quantise import quantise
 from toolkit.export.request import Request

@@ -12,7 +12,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from edge.manifest import ONNX_KEY, append_to_tflite
+from edge.manifest import ONNX_KEY
+from edge.manifest_tflite import append_to_tflite
 from tests.verify import nets
 from tests.verify.pairs import compared, source
 from toolkit.export.quantise import quantise

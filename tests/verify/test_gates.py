@@ -2,8 +2,8 @@
 
 import pytest
 
+from toolkit.artifacts import PRECISIONS
 from toolkit.errors import UsageError
-from toolkit.export.job import PRECISIONS
 from toolkit.verify.gates import gate_for, loosest
 
 INTEGERS = ("int8", "int8-float", "dynamic")

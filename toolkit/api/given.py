@@ -7,14 +7,11 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal, TypedDict
 
-from toolkit import source
 from toolkit.artifacts import to_npz
+from toolkit.assembly import to_train
 from toolkit.console import Screen
-from toolkit.errors import UsageError
-from toolkit.export.job import DEFAULT_OPSET, PRECISIONS, TARGETS
 from toolkit.export.request import Request
 from toolkit.recipe import Array
-from toolkit.runs import Run
 from toolkit.source import RecipeSource
 from toolkit.train.session import Options
 
@@ -102,43 +99,16 @@ def job_of(
     how: Training,
 ) -> tuple[RecipeSource, Options]:
     """The recipe with its overrides, and how to train it."""
-    given = dict(how)
-    names = ("epochs", "seed", "deterministic")
-    overrides = {name: given.pop(name) for name in names if name in given}
-    given.pop("quiet", None)
-    if isinstance(recipe, RecipeSource):
-        found = RecipeSource(recipe.text, recipe.origin, {**recipe.overrides, **overrides})
-    elif isinstance(recipe, str | PathLike):
-        found = source.find(str(recipe), overrides)
-    else:
-        raise UsageError(
-            f"a {type(recipe).__name__} is no recipe that can travel to workers; give its name, "
-            "the path of its file, or RecipeSource(text, origin)"
-        )
-    frameworks = source.select_frameworks(found.load(), framework or "auto")
-    return found, Options(frameworks, workers=pair(workers), **given)  # type: ignore[arg-type]
+    given = {name: value for name, value in how.items() if name != "quiet"}
+    return to_train(recipe, framework, given | {"workers": pair(workers)})
 
 
 def request_of(
     frameworks: Sequence[str], targets: Sequence[str], precisions: Sequence[str], form: Form
 ) -> Request:
     """Which files to make."""
-    request = Request(
-        targets=tuple(targets) or TARGETS,
-        precisions=PRECISIONS if "all" in precisions else tuple(precisions),
-        opset=form.get("opset", DEFAULT_OPSET),
-        batch=form.get("batch"),
-        layout=form.get("layout", ""),
-        io=form.get("io", "float"),
-    )
+    request = Request.of(targets, precisions, **form)
     return request if targets else request.fitting(frameworks)
-
-
-def frameworks_of(run: Run, framework: Framework | None) -> tuple[str, ...]:
-    """Whose models."""
-    if framework is None:
-        return run.frameworks
-    return ("tf", "torch") if framework == "both" else (framework,)
 
 
 def pair(workers: int | tuple[int, int] | None) -> tuple[int, int] | None:

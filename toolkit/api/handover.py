@@ -76,7 +76,7 @@ def serve(
         UsageError: the address cannot be used.
         CheckError: a run's files have no passing verification.
     """
-    from toolkit.serve.guard import is_loopback
+    from edge.loopback import is_loopback
     from toolkit.serve.logs import Log
     from toolkit.serve.server import Address
     from toolkit.serve.server import serve as serve_until_stopped

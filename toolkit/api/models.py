@@ -12,12 +12,12 @@ from toolkit.api.given import (
     Place,
     Samples,
     file_of,
-    frameworks_of,
     path_of,
     request_of,
 )
 from toolkit.api.training import find
 from toolkit.artifacts import Check, Export
+from toolkit.assembly import frameworks_of
 from toolkit.bench.measure import BenchRow
 from toolkit.inspection.report import Inspection
 from toolkit.ladder import Rung

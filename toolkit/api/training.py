@@ -19,7 +19,8 @@ from toolkit.api.given import (
 )
 from toolkit.artifacts import Check
 from toolkit.console import Screen
-from toolkit.runs import Run, find_run, list_runs
+from toolkit.runs import Run
+from toolkit.runs_folder import find_run, list_runs
 from toolkit.train.prove import Proof
 from toolkit.train.session import Options
 
@@ -91,6 +92,7 @@ def run_all(
     recipe: Recipe = "linear",
     *,
     workers: int | tuple[int, int] | None = None,
+    framework: Framework | None = None,
     targets: Sequence[str] = (),
     precisions: Sequence[str] = ("fp32",),
     runs: Place = "runs",
@@ -101,7 +103,7 @@ def run_all(
     Raises:
         ToolkitError: as `train`, `export` and `verify` do.
     """
-    found, options = job_of(recipe, workers, None, how)
+    found, options = job_of(recipe, workers, framework, how)
     request = request_of(options.frameworks, targets, precisions, {})
     job = pipeline.Job(found, options, request)
     return pipeline.run_all(job, Path(runs), screen_of(how))

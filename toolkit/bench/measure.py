@@ -13,7 +13,7 @@ import numpy as np
 from edge import bench as edge_bench
 from edge.decision import decide
 from edge.errors import BrokenRuntimeError, EdgeError, InputError
-from edge.manifest import is_tflite
+from edge.manifest_tflite import is_tflite
 from edge.model import Model
 from edge.runtime import load
 from toolkit.bench.memory import watch

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge import bundle_format, golden, trust
-from edge.bundle_manifest import BundleManifest, Tolerance
+from edge.bundle_entries import Tolerance
+from edge.bundle_manifest import BundleManifest
 from edge.manifest import Manifest
 from toolkit.bundle.keys import key_id, sign
 from toolkit.errors import ToolkitError

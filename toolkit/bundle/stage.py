@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge.bundle_manifest import Tolerance
+from edge.bundle_entries import Tolerance
 from edge.errors import EdgeError
 from edge.manifest import Manifest
 from toolkit.artifacts import Check, Export, Golden, files_hash, fixed_width
@@ -166,7 +166,7 @@ def _model(run: Run, export: Export, checks: Sequence[Check]) -> ModelPart:
 
 
 def _manifest(export: Export, content: bytes) -> Manifest:
-    from edge.manifest import read_from_tflite
+    from edge.manifest_tflite import read_from_tflite
 
     try:
         found = read_from_tflite(content) if export.target == "tflite" else _of_onnx(content)

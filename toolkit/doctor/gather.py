@@ -134,7 +134,8 @@ def _gpus() -> tuple[tuple[Gpu, ...], str]:
     except (OSError, subprocess.TimeoutExpired) as error:
         return (), str(error)
     if done.returncode:
-        return (), (done.stdout + done.stderr).strip().splitlines()[-1:][0][:200]
+        told = (done.stdout + done.stderr).strip() or f"exit code {done.returncode}"
+        return (), told.splitlines()[-1][:200]
     return parse_gpus(done.stdout), ""
 
 

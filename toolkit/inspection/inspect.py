@@ -1,11 +1,11 @@
 """Inspect one model file, best in a child process (`toolkit.hosts`): damaged files may crash."""
 
 from collections import Counter
-from dataclasses import dataclass
 
 from edge.errors import EdgeError
-from edge.manifest import Manifest, is_tflite
+from edge.manifest_tflite import is_tflite
 from toolkit.errors import ToolkitError, UsageError
+from toolkit.inspection.contents import Contents
 from toolkit.inspection.graph import (
     Graph,
     all_graphs,
@@ -14,21 +14,9 @@ from toolkit.inspection.graph import (
     operators,
     peak_bytes,
 )
-from toolkit.inspection.report import Inspection, Large, Port
+from toolkit.inspection.report import Inspection, Large
 
 _LARGEST = 10
-
-
-@dataclass(frozen=True)
-class Contents:
-    """What a reader found in a file."""
-
-    format: str
-    graph: Graph
-    inputs: tuple[Port, ...]
-    outputs: tuple[Port, ...]
-    needs: dict[str, int | str]
-    manifest: Manifest | None
 
 
 def inspect_file(content: bytes, name: str) -> Inspection:

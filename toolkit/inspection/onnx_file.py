@@ -5,8 +5,8 @@ from typing import Any
 
 from edge.manifest import ONNX_KEY, Manifest
 from toolkit.errors import UsageError
+from toolkit.inspection.contents import Contents
 from toolkit.inspection.graph import Graph, Node, Value
-from toolkit.inspection.inspect import Contents
 from toolkit.inspection.onnx_macs import macs
 from toolkit.inspection.report import Port
 from toolkit.runtimes import least_onnxruntime

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from edge.manifest import read_from_tflite
+from edge.manifest_tflite import read_from_tflite
+from toolkit.inspection.contents import Contents
 from toolkit.inspection.graph import Graph, Node, Value
-from toolkit.inspection.inspect import Contents
 from toolkit.inspection.report import Port
 from toolkit.inspection.tflite_macs import macs, trips
 

@@ -85,6 +85,11 @@ def _kind(path: Path) -> str:
     if path.is_dir():
         if (path / "saved_model.pb").is_file():
             return "savedmodel"
+        if (path / "run.json").is_file():
+            raise UsageError(
+                f"{path} is a run; name it with --runs-dir {path.parent} --run {path.name}, or "
+                f"give one of its files, such as those in {path / 'exports'}"
+            )
         raise UsageError(
             f"{path} is a folder without saved_model.pb, so no SavedModel; give a model file"
         )

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from toolkit import pipeline
+from toolkit.artifacts import title_of
+from toolkit.assembly import calibration_of, models_for
 from toolkit.bundle.stage import Wanted, contents
 from toolkit.export.request import STATIC, Request
 from toolkit.models.source import read
 from toolkit.planning.past import Past, measuring
-from toolkit.planning.plan import Guess, Plan, Stage
-from toolkit.recipe import TITLES
+from toolkit.planning.plan import Guess, Plan, Stage, new_run
 from toolkit.runs import Run
 from toolkit.verify.stage import files_of, runtimes_of
 
@@ -24,9 +25,9 @@ def plan_export(run: Run, request: Request, frameworks: Sequence[str], *, best: 
         ToolkitError: as they do, where that shows before anything is started.
     """
     request.check(frameworks)
-    pipeline.models_for(run, frameworks)
+    models_for(run, frameworks)
     if set(request.precisions) & set(STATIC) and not best:
-        pipeline.calibration_of(run)
+        calibration_of(run)
     past = Past(run.path.parent, run.card.name)
     stage = export_stage(request, frameworks, run.card.name, past, str(run.path), best=best)
     return Plan("export", str(run.path), [stage])
@@ -45,8 +46,8 @@ def plan_adoption(
     request = request if targets_given else request.fitting(frameworks)
     request.check(frameworks)
     card = adoption.card(None)
-    run = str(root / f"{card.name}-<time>")
-    title = TITLES.get(model.framework, model.framework)
+    run = new_run(root, card.name)
+    title = title_of(model.framework)
     told = [f"{adoption.model}, {model.kind}, opened in a {title} process"]
     files = [f"{run}/run.json", *(f"{run}/{model.framework}/{name}" for name in model.files)]
     files.append(f"{run}/{model.framework}/golden.npz")
@@ -140,7 +141,7 @@ def export_stage(
         | {"file": f"{run}/exports/{request.file_name(name, fw, target, precision)}"}
         for fw, target, precision in cells
     ]
-    titles = " and ".join(TITLES.get(each, each) for each in frameworks)
+    titles = " and ".join(title_of(each) for each in frameworks)
     precisions = ", ".join(request.precisions)
     told = [f"{titles} to {', '.join(request.targets)} in {precisions}: {_counted(len(rows))}"]
     notes = ["of each model and target the smallest that passes stays"] if best else []

@@ -7,11 +7,11 @@ from typing import Any
 
 from toolkit.errors import UsageError
 from toolkit.planning.plan import Guess
-from toolkit.runs import Run, list_runs
+from toolkit.runs import Run
+from toolkit.runs_folder import list_runs
 
 _MOST_RUNS = 100  # that are looked at, the latest
 _LATEST = 5  # of them count
-_UNKNOWN = Guess(None, "no earlier run tells")
 
 
 class Past:
@@ -62,7 +62,7 @@ class Past:
             known = [row for row in rows if row.get("steps") and row.get("seconds")]
             same = [row for row in known if row.get("world") == workers] or known
             if not same or not steps.get(name):
-                return _UNKNOWN
+                return Guess()
             each = median(row["seconds"] / row["steps"] for row in same[-_LATEST:])
             slowest, count = max(slowest, each * steps[name]), len(same[-_LATEST:])
         return Guess(round(slowest, 1), f"the seconds a step of {_runs(count)}, without start-up")
@@ -80,7 +80,7 @@ class Past:
             if not known:
                 return Guess(None, f"no earlier run has a {cell[1]} file in {cell[2]}")
             total, least = total + median(known), min(least, len(known))
-        return Guess(round(total, 1), f"the same files of {_runs(least)}") if cells else _UNKNOWN
+        return Guess(round(total, 1), f"the same files of {_runs(least)}") if cells else Guess()
 
     def verifying(self, files: int) -> Guess:
         """Of a verification of so many files."""
@@ -90,7 +90,7 @@ class Past:
                 found = run.verification or {}
                 checked = {check["file"] for check in found["checks"]}
                 known.append(float(found["seconds"]) / max(1, len(checked)) * files)
-        return _guess(known, "of the same model") if known else _UNKNOWN
+        return _guess(known, "of the same model") if known else Guess()
 
 
 def measuring(files: int, seconds: float) -> Guess:

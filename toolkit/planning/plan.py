@@ -3,9 +3,13 @@
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from toolkit.progress import duration
+
+TIME = "<time>"
+"""Stands for the date, the time and the digits in a new run's name."""
 
 _WIDTH = 100
 _MOST_FILES = 12  # that a person is shown of a stage
@@ -20,8 +24,8 @@ class Guess:
         basis: what that is derived from, or why nothing is known.
     """
 
-    seconds: float | None
-    basis: str
+    seconds: float | None = None
+    basis: str = "no earlier run tells"
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class Stage:
     told: Sequence[str]
     facts: Mapping[str, Any] = field(default_factory=dict)
     files: Sequence[str] = ()
-    guess: Guess = Guess(None, "no earlier run tells")
+    guess: Guess = Guess()
     notes: Sequence[str] = ()
 
 
@@ -99,6 +103,11 @@ class Plan:
         if known and self.seconds is None:
             whole = f"{duration(sum(known))} or more"
         return [*found, f"in all: {whole}; nothing was started or written"]
+
+
+def new_run(root: Path, name: str) -> str:
+    """Path of a run that is not there yet."""
+    return str(root / f"{name}-{TIME}")
 
 
 def _shown(files: Sequence[str]) -> list[str]:

@@ -2,16 +2,17 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from toolkit.artifacts import MODEL_FILES
+from toolkit.assembly import Job
 from toolkit.data.load import Dataset, Unread
 from toolkit.data.plan import SamplePlan
-from toolkit.pipeline import Job
 from toolkit.planning.files import export_stage, verify_stage
 from toolkit.planning.past import Past
-from toolkit.planning.plan import Guess, Plan, Stage
+from toolkit.planning.plan import Guess, Plan, Stage, new_run
 from toolkit.recipe import TITLES, Recipe
 from toolkit.runs import Run
 from toolkit.settings_file import without_secrets
@@ -19,9 +20,6 @@ from toolkit.source import RecipeSource
 from toolkit.train import cluster, training
 from toolkit.train.resources import Allocation, allocate
 from toolkit.train.session import Options
-
-TIME = "<time>"
-"""Stands for the date, the time and the digits in a new run's name."""
 
 
 def plan_train(source: RecipeSource, options: Options, root: Path) -> Plan:
@@ -31,7 +29,7 @@ def plan_train(source: RecipeSource, options: Options, root: Path) -> Plan:
         UsageError: recipe, data or resources do not fit.
     """
     stage = _train(source, options, root)
-    return Plan("train", _new_run(source, root), [stage])
+    return Plan("train", new_run(root, source.load().name), [stage])
 
 
 def plan_run(job: Job, root: Path) -> Plan:
@@ -41,13 +39,12 @@ def plan_run(job: Job, root: Path) -> Plan:
         UsageError: recipe, data, resources or targets do not fit.
     """
     job.request.check(job.options.frameworks)
-    name, run = job.source.load().name, _new_run(job.source, root)
+    name = job.source.load().name
+    run = new_run(root, name)
     export = export_stage(job.request, job.options.frameworks, name, Past(root, name), run)
     train = _train(job.source, job.options, root, files=len(export.files))
     if train.guess.basis.endswith("same training"):  # which exported the same files meanwhile
-        export = Stage(
-            export.stage, export.told, export.facts, export.files, Guess(0.0, "training's time")
-        )
+        export = replace(export, guess=Guess(0.0, "training's time"))
     cells = [(row["target"], row["precision"]) for row in export.facts["files"]]
     verify = verify_stage(cells, Past(root, name), run)
     return Plan("run", run, [train, export, verify])
@@ -69,9 +66,9 @@ def plan_resume(run: Run, options: Options) -> Plan:
         if name in done
     ]
     files = [
-        file.replace(_new_run(run.source, run.path.parent), str(run.path)) for file in stage.files
+        file.replace(new_run(run.path.parent, run.card.name), str(run.path)) for file in stage.files
     ]
-    stage = Stage(stage.stage, stage.told, stage.facts, files, stage.guess, notes)
+    stage = replace(stage, files=files, notes=[*stage.notes, *notes])
     return Plan("train --resume", str(run.path), [stage])
 
 
@@ -174,12 +171,8 @@ def _told(facts: Mapping[str, Any], options: Options) -> list[str]:
     return [*told, f"{epochs}: {steps:,} optimizer steps, seed {facts['seed']}"]
 
 
-def _new_run(source: RecipeSource, root: Path) -> str:
-    return str(root / f"{source.load().name}-{TIME}")
-
-
 def _files(source: RecipeSource, options: Options, root: Path) -> list[str]:
-    run = _new_run(source, root)
+    run = new_run(root, source.load().name)
     found = [f"{run}/run.json", f"{run}/recipe.py", f"{run}/metrics.jsonl"]
     found += [f"{run}/ledger.jsonl"] if options.ledger else []
     for name in options.frameworks:

@@ -5,9 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from toolkit.artifacts import Export
-
-_DEFAULT_OPSET = "18"
+from toolkit.artifacts import DEFAULT_OPSET, Export
 
 
 def commands_of(
@@ -103,6 +101,6 @@ def _options(export: Export) -> tuple[str, ...]:
             found += ["--io", "int8"]
         elif export.batch is not None and word == f"b{export.batch}":
             found += ["--batch", str(export.batch)]
-        elif word.startswith("opset") and (opset := word[5:]) not in ("", _DEFAULT_OPSET):
+        elif word.startswith("opset") and (opset := word[5:]) not in ("", str(DEFAULT_OPSET)):
             found += ["--opset", opset]
     return tuple(found)

@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from toolkit.recipe import TITLES
+from toolkit.artifacts import title_of
 from toolkit.report.markup import Child, Markup, tag
-from toolkit.report.plot import HUGE, Box, Scale, drawing, frame, number, scale, spread
+from toolkit.report.plot import HUGE, Box, Scale, colour_of, drawing, frame, number, scale, spread
 
 _BOX = Box()
 _MARKED = 40  # epochs, at most, whose points are drawn
@@ -36,7 +36,7 @@ class Curve:
     def title(self) -> str:
         """Such as 'PyTorch, validation'."""
         what = "validation" if self.validation else "training"
-        return f"{TITLES.get(self.framework, self.framework)}, {what}"
+        return f"{title_of(self.framework)}, {what}"
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def draw(chart: Chart) -> Markup:
 
 
 def _line(curve: Curve, name: str, x: Scale, y: Scale) -> Markup:
-    kind = f"{_kind(curve.framework)} {'validation' if curve.validation else 'training'}"
+    kind = f"{colour_of(curve.framework)} {'validation' if curve.validation else 'training'}"
     parts: list[Child] = []
     piece: list[str] = []
     for epoch, value in (*curve.points, (0, None)):  # a gap where a value is missing
@@ -145,9 +145,9 @@ def _labels(curves: Sequence[Curve], x: Scale, y: Scale) -> list[Child]:
                     y2=place,
                     class_="leader",
                 ),
-                tag("text", TITLES.get(curve.framework, curve.framework), x=left, y=place + 3),
+                tag("text", title_of(curve.framework), x=left, y=place + 3),
                 tag("text", number(value), x=left, y=place + 16, class_="value"),
-                class_=f"{_kind(curve.framework)} end",
+                class_=f"{colour_of(curve.framework)} end",
             )
         )
     return parts
@@ -170,11 +170,6 @@ def _caption(name: str, curves: Sequence[Curve]) -> Markup:
         for kind in sorted(kinds, reverse=True)
     ]
     return tag("figcaption", tag("strong", name), tag("span", keys, class_="legend"))
-
-
-def _kind(framework: str) -> str:
-    """The class that gives a framework its colour."""
-    return framework if framework in TITLES else "other"
 
 
 def _slug(name: str) -> str:

@@ -114,8 +114,8 @@ class Facts:
         recipe: name of the recipe's file, or '' for a model that was trained elsewhere.
         data: counts and hash of the data.
         inputs: raw ones, such as 'image float32[8, 8, 1]'.
-        task: what is decided, in words.
-        settings: seed, epochs, global batch and what the command line replaced.
+        task: how the first output is read: 'argmax', 'sign' or 'value'; '' where that is not known.
+        settings: seed, epochs and global batch, as far as they were recorded.
         versions: of packages.
         machine: where the command ran.
         bundles: name and size.
@@ -153,8 +153,8 @@ class Facts:
     def to_json(self) -> dict[str, Any]:
         """As plain data, without the curves' points and the samples' pictures."""
         plain = asdict(self)
-        for chart in ("charts", "labels"):
-            plain.pop(chart)
+        for name in ("charts", "labels"):
+            plain.pop(name)
         for comparison in plain["comparisons"]:
             comparison["samples"] = [sample["index"] for sample in comparison["samples"]]
         return plain | {"passed": self.verified.passed}

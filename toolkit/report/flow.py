@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from toolkit.recipe import TITLES
+from toolkit.artifacts import title_of
 from toolkit.report.facts import Facts
 from toolkit.report.markup import Child, Markup, tag
 from toolkit.report.words import count, duration, percent, size
@@ -47,21 +47,21 @@ def _train(facts: Facts) -> _Stage:
     if facts.status == "adopted":
         return "train", _DONE, "elsewhere", ["adopted as a model file"]
     trained = facts.trained
+    known = {"trained": _DONE, "failed": _FAILED, "stopped": _FAILED}
+    state = known.get(facts.status, _OPEN)
     if not trained:
-        failed = facts.status in ("failed", "stopped")
-        return "train", _FAILED if failed else _OPEN, facts.status, []
+        return "train", state, facts.status, []
     seconds = sum(one.seconds or 0 for one in trained)
     details: list[Child] = []
     for one in trained:
-        told = f"{TITLES.get(one.framework, one.framework)} {duration(one.seconds)}"
+        told = f"{title_of(one.framework)} {duration(one.seconds)}"
         if one.steps:
             told += f", {count(one.steps, 'step')}"
         details.append(told)
     workers = {one.workers for one in trained if one.workers}
     if workers:
         details.append(f"{count(max(workers), 'worker')}{' each' if len(trained) > 1 else ''}")
-    done = facts.status == "trained"
-    return "train", _DONE if done else _FAILED, duration(seconds), details
+    return "train", state, duration(seconds), details
 
 
 def _export(facts: Facts) -> _Stage:

@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Sequence
 
-from toolkit.recipe import TITLES
+from toolkit.artifacts import title_of
 from toolkit.report.confusion import SHOWN, Comparison, Matrix, Sample
 from toolkit.report.markup import Child, Markup, file_name, tag
 from toolkit.report.words import count, percent
@@ -25,7 +25,7 @@ def answers(comparisons: Sequence[Comparison], labels: Sequence[str] | None) -> 
 
 
 def _framework(name: str, found: Sequence[Comparison], labels: Sequence[str] | None) -> Markup:
-    title = TITLES.get(name, name)
+    title = title_of(name)
     same = [file for one in found if not one.changed for file in one.files]
     changed = [one for one in found if one.changed]
     first = found[0]

@@ -1,10 +1,11 @@
 """Sections about how a run came to be: head, figures, environment, lineage, commands."""
 
-from toolkit.recipe import TITLES
+from toolkit.artifacts import title_of
 from toolkit.report.facts import Facts, Trained
 from toolkit.report.markup import Child, Markup, Row, file_name, table, tag
 from toolkit.report.plot import number
 from toolkit.report.words import count, duration, latency, listed, metric, percent, points, size
+from toolkit.runs import FINISHED
 
 _NAMES = {"python": "Python", "numpy": "NumPy", "ray": "Ray", "keras": "Keras"} | {
     "tensorflow": "TensorFlow",
@@ -70,7 +71,7 @@ def _verdict(kind: str, sign: str, headline: str, told: Child) -> Markup:
 
 
 def _status(status: str) -> str:
-    if status in ("trained", "adopted"):
+    if status in FINISHED:
         return "pass"
     return "fail" if status in ("failed", "stopped") else "open"
 
@@ -79,7 +80,7 @@ def _origin(facts: Facts) -> str:
     """One or two sentences about where the model came from."""
     if facts.status == "adopted" or not facts.recipe:
         return "A model that was trained elsewhere."
-    titles = [TITLES.get(one.framework, one.framework) for one in facts.trained]
+    titles = [title_of(one.framework) for one in facts.trained]
     parts = [f"Trained with {listed(titles)}" if titles else "Not trained yet"]
     workers = {one.workers for one in facts.trained if one.workers}
     if workers:
@@ -101,7 +102,7 @@ def glance(facts: Facts) -> Markup | None:
         name = next((n for n in one.last if n not in ("loss", "val_loss")), "val_loss")
         if (value := one.last.get(name)) is not None:
             told = f"{name.removeprefix('val_')}, held-out samples"
-            title = TITLES.get(one.framework, one.framework)
+            title = title_of(one.framework)
             tiles.append(_tile(metric(name.removeprefix("val_"), value), title, told))
     bad = {check.file for check in facts.verified.failed} | set(facts.verified.missing)
     proven = [export for export in facts.exports if export.file not in bad]
@@ -144,7 +145,7 @@ def trained(rows: tuple[Trained, ...]) -> Markup:
     for row in rows:
         steps = "-" if row.steps is None else f"{row.steps:,}"
         speed = f"{row.samples_per_second:,.0f}" if row.samples_per_second else "-"
-        cells: list[Child] = [TITLES.get(row.framework, row.framework), steps]
+        cells: list[Child] = [title_of(row.framework), steps]
         cells += [duration(row.seconds), speed, *(number(row.last.get(name)) for name in names)]
         notes = list(row.notes)
         if row.attempts > 1:
@@ -165,7 +166,7 @@ def environment(facts: Facts) -> Markup:
     for one in facts.trained:
         if one.workers:
             threads = f", {count(one.threads, 'thread')} each" if one.threads else ""
-            title = f"{TITLES.get(one.framework, one.framework)} workers"
+            title = f"{title_of(one.framework)} workers"
             pairs.append((title, f"{one.workers}{threads}"))
     names = {"global_batch": "samples a step"}
     pairs += [(names.get(name, name), value) for name, value in facts.settings.items()]

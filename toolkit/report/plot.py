@@ -1,9 +1,10 @@
-"""What every drawing has: scales, ticks, a frame with axes. Pure numbers and markup."""
+"""What every drawing has: scales, ticks, a frame with axes, colours. Pure numbers and markup."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from toolkit.recipe import FRAMEWORKS
 from toolkit.report.markup import Child, Markup, tag
 
 TINY, HUGE = 1e-30, 1e30  # what is beyond is drawn as zero, or not at all
@@ -173,6 +174,11 @@ def drawing(name: str, title: str, description: str, box: Box, *children: Child)
         aria_labelledby=f"{name}-title {name}-desc",
         class_="plot",
     )
+
+
+def colour_of(framework: str) -> str:
+    """The class that gives a framework its colour."""
+    return framework if framework in FRAMEWORKS else "other"
 
 
 def spread(places: Sequence[float], gap: float, low: float, high: float) -> list[float]:

@@ -4,8 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from toolkit.artifacts import Check
-from toolkit.recipe import TITLES
+from toolkit.artifacts import Check, title_of
 from toolkit.report.facts import Facts, Measured, Rung
 from toolkit.report.markup import Child, Markup, Row, file_name, table, tag
 from toolkit.report.plot import number
@@ -182,7 +181,7 @@ def ladder(rungs: Sequence[Rung]) -> Markup:
             "kept": "num",
             "drop": "num",
         }
-        title = f"{TITLES.get(framework, framework)} to {target}"
+        title = f"{title_of(framework)} to {target}"
         drawn.append(tag("h3", title) + table(columns | {"outcome": "long"}, body, title))
     return Markup("".join(drawn))
 

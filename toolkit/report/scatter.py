@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from toolkit.recipe import TITLES
+from toolkit.artifacts import title_of
 from toolkit.report.facts import Measured
 from toolkit.report.markup import Child, Markup, tag
-from toolkit.report.plot import LETTER, Box, drawing, frame, number, scale
+from toolkit.report.plot import LETTER, Box, colour_of, drawing, frame, number, scale
 
 _BOX = Box(right=370)
 _RADIUS = 4.5
@@ -84,7 +84,7 @@ def _mark(
         else None,
         _shape(point.row.target, left, top),
         tag("text", str(point.number), x=label[0], y=label[1], text_anchor="middle"),
-        class_=f"{framework if framework in TITLES else 'other'} point",
+        class_=f"{colour_of(framework)} point",
     )
 
 
@@ -105,10 +105,10 @@ def _legend(points: Sequence[Point]) -> Markup:
                 "svg",
                 _shape(target, 6, 6),
                 viewBox="0 0 12 12",
-                class_=f"key dot point {framework if framework in TITLES else 'other'}",
+                class_=f"key dot point {colour_of(framework)}",
                 aria_hidden="true",
             ),
-            f"{TITLES.get(framework, framework)} {target}",
+            f"{title_of(framework)} {target}",
         )
         for framework, target in found
     ]

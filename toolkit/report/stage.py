@@ -47,7 +47,7 @@ def gather(run: Run, children: Host) -> Facts:
     recorded, exports = run.facts, ordered(run.exports)
     golden = _golden(run)
     card = _card(run)
-    comparisons, unanswered = _comparisons(run, golden, exports, children)
+    comparisons, unanswered = _comparisons(run, card, golden, exports, children)
     ladder, measured = ladder_of(recorded), measured_of(run, exports)
     recipe = recorded.get("recipe") or {}
     return Facts(
@@ -141,10 +141,13 @@ def _verified(run: Run, exports: tuple[Export, ...]) -> Verified:
 
 
 def _comparisons(
-    run: Run, golden: Mapping[str, Golden], exports: Sequence[Export], children: Host
+    run: Run,
+    card: Card | None,
+    golden: Mapping[str, Golden],
+    exports: Sequence[Export],
+    children: Host,
 ) -> tuple[tuple[Comparison, ...], tuple[tuple[str, str], ...]]:
     """Golden vectors before and after export; and files that could not be asked, and why."""
-    card = _card(run)
     if card is None:
         return (), ()
     pending = {

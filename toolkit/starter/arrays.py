@@ -127,7 +127,7 @@ def _targets(wish: Wish, name: str, given: Array) -> _Targets:
     found = np.unique(values)
     if values.dtype.kind == "f" and (found != np.round(found)).any():
         raise UsageError(f"{where}: holds fractions; give --task regression")
-    labels = tuple(str(each) if found.dtype.kind == "U" else f"{each:g}" for each in found)
+    labels = tuple(f"{each:g}" if found.dtype.kind == "f" else str(each) for each in found)
     if values.dtype.kind in "iu" and np.array_equal(found, np.arange(len(found))):
         return _Targets(values.astype(np.int64), labels, f"{{}}{flat}.astype(np.int64)")
     python = f"np.searchsorted(CLASSES, {{}}{flat})"
@@ -146,7 +146,7 @@ def _recipe(
     held_out, axis = choices.hold_out(targets.values), _axis(inputs)
     learnt, shaped = ~held_out, _with_axis(inputs, axis)
     constants, preprocessing = _standard(shaped[learnt])
-    verb, taken = "tell" if targets.labels else "predict", f'file["{target_name}"]'
+    verb, taken = "tell" if targets.labels else "predict", f"file[{code.literal(target_name)}]"
     data = code.template(
         "arrays",
         title=code.title(wish.name, f"{verb} {target_name} from {inputs_name} of {wish.data.name}"),
@@ -156,7 +156,7 @@ def _recipe(
         constants="\n".join(part for part in (targets.constants(learnt), constants) if part),
         learnt=code.counted(int(learnt.sum()), "sample"),
         judged=int(held_out.sum()),
-        inputs=f'file["{inputs_name}"]{axis}',
+        inputs=f"file[{code.literal(inputs_name)}]{axis}",
         targets=targets.python.format(taken),
     )
     size, classes = choices.size_of(int(learnt.sum())), bool(targets.labels)

@@ -5,6 +5,7 @@ What is trained, without Ray and without a framework:
   batches.py      the samples of some steps       memory.py   rows, best weights, ledger
   evaluate.py     validation, golden vectors      cadence.py  how much at a time, when to save
   control.py      asked to leave, seen to live    settings.py, reports.py, state.py, clock.py
+  rounds.py       samples that players bring      origin.py   what a run came of
   adapter.py      what a framework must offer to be trained by the loop
 
 The frameworks, without Ray:

@@ -39,6 +39,7 @@ def connect(address: str | None, verbose: bool) -> Iterator[None]:
 
     Raises:
         ResourceError: nothing answers at `address`.
+        ToolkitError: Ray does not start.
     """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
@@ -61,11 +62,11 @@ def connect(address: str | None, verbose: bool) -> Iterator[None]:
             logging_level="INFO" if verbose else "ERROR",
             configure_logging=verbose,
         )
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # Ray raises plain ones, too, such as where a node starts too slowly
         place = f"the Ray cluster at {address}" if address else "Ray on this machine"
-        raise ToolkitError(
-            f"cannot start {place}: {str(error).splitlines()[0]}; see 'ray status'"
-        ) from error
+        look = "see 'ray status'" if address else "try again when it is less busy: toolkit doctor"
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ToolkitError(f"cannot start {place}: {why}; {look}") from error
     try:
         with _terminate_like_interrupt():  # after ray.init, which installs a handler of its own
             yield

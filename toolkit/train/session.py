@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from toolkit.data.load import Dataset
+from toolkit.errors import UsageError
 from toolkit.runs import Run
 from toolkit.train import cluster
 from toolkit.train.checkpoints import Checkpoints
@@ -55,6 +56,19 @@ class Options:
     checkpoint_dir: str | None = None
     keep: int = 3
     ledger: bool = False
+
+    def __post_init__(self) -> None:
+        least, most = self.workers or (1, 1)
+        every = self.checkpoint_every
+        known = (isinstance(every, int) and every > 0) or every in ("auto", "epoch", "never")
+        for name, value, right, wanted in (
+            ("workers", self.workers, 1 <= least <= most, "from 1 on, the least before the most"),
+            ("max_failures", self.max_failures, self.max_failures >= 0, "from 0 on"),
+            ("keep", self.keep, self.keep >= 1, "from 1 on"),
+            ("checkpoint_every", every, known, "'auto', 'epoch', 'never' or a number from 1 on"),
+        ):
+            if not right:
+                raise UsageError(f"{name} is {value!r}, and must be {wanted}")
 
 
 After = Callable[[str, WorkerGroup], None]

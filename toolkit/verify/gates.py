@@ -60,7 +60,7 @@ def gate_for(
     """The gate of a precision, with the user's own limits where there are some.
 
     Args:
-        precision: of the file; one of `toolkit.export.job.PRECISIONS`.
+        precision: of the file; one of `toolkit.artifacts.PRECISIONS`.
         min_agreement: replaces the least share of unchanged decisions.
         max_drop: replaces the greatest loss of the metric; then chance is no excuse.
 

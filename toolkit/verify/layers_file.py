@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.manifest import Manifest, read_from_tflite
+from edge.manifest import Manifest
+from edge.manifest_tflite import read_from_tflite
 from edge.runtime import load
 from toolkit.recipe import Array
 from toolkit.verify import layers_onnx, layers_tflite
