@@ -45,9 +45,16 @@ def lines(model: Model, answers: Answers) -> list[str]:
         ]
     if model.manifest.decision == "value" or answers.answers.ndim > 1:
         return [_numbers(row) for row in answers.answers]
-    scores = answers.outputs[model.outputs[0].name].reshape(len(answers.answers), -1).max(axis=1)
+    scores = _scores(model, answers).reshape(len(answers.answers), -1).max(axis=1)
     shown = answers.labels or answers.answers.tolist()
     return [f"{label}  (score {score:.6g})" for label, score in zip(shown, scores)]
+
+
+def _scores(model: Model, answers: Answers) -> np.ndarray:
+    """The first output, or what postprocessing such as softmax makes of each of its values."""
+    raw, processed = answers.outputs[model.outputs[0].name], answers.processed
+    alike = processed is not None and (processed.shape, processed.dtype) == (raw.shape, raw.dtype)
+    return processed if alike else raw  # type: ignore[return-value]
 
 
 def _numbers(row: np.ndarray) -> str:

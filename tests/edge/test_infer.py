@@ -92,6 +92,21 @@ def test_labels_and_scores(onnx, run, describe):
     assert (result["answers"], result["labels"]) == ([2], ["c"])
 
 
+@pytest.mark.parametrize(
+    ("step", "score"),
+    [
+        ({"step": "softmax"}, "0.999955"),
+        ({"step": "argmax"}, "12"),  # no score: the output's own is shown
+    ],
+)
+def test_the_score_is_what_postprocessing_makes_of_the_output(onnx, run, describe, step, score):
+    tensors = {"inputs": (Tensor("x", (None, 2), "float32"),)}
+    tensors["outputs"] = (Tensor("y", (None, 2), "float32"),)
+    manifest = describe(**tensors, decision="argmax", labels=("no", "yes"), postprocessing=[step])
+    path = onnx(columns=2, manifest=manifest)
+    assert run(path, "--input", "[1,6]")[1] == f"yes  (score {score})\n"
+
+
 def test_sign_without_labels(onnx, run, describe):
     assert run(onnx(manifest=describe(decision="sign")), "--input", "[-1,1]")[1] == (
         "0  (score -2)\n1  (score 2)\n"
