@@ -52,13 +52,21 @@ def trained(folder: Path, name: str | Path, place: dict[str, str], *options: str
     return Run(Path(done.json["run"]))
 
 
-def test_from_images_to_a_file_and_on_to_new_classes(place, tmp_path) -> None:
-    """One framework: the way is the same, and the soak test goes both."""
-    run = trained(
-        *(tmp_path, "fashion", place, "run", "--framework", "torch", "--workers", "1"),
-        *("--epochs", "8", "--target", "onnx", "--precision", "fp32"),
+@pytest.fixture(scope="module")
+def run(place, tmp_path_factory) -> Run:
+    """One framework: the way is the same, and a soak test goes both."""
+    return trained(
+        *(tmp_path_factory.mktemp("fashion"), "fashion", place, "run", "--framework", "torch"),
+        *("--workers", "1", "--epochs", "8", "--target", "onnx", "--precision", "fp32"),
     )
+
+
+def test_from_images_to_a_file(run) -> None:
     assert run.verification["checks"][0]["after"] > 0.95
+
+
+@pytest.mark.soak
+def test_on_to_new_classes(run, place, tmp_path) -> None:
     few = transfer(tmp_path, run, place, "torch")
     assert changed(run, few, "torch") == {"head.weight", "head.bias"}
     facts = few.facts["frameworks"]["torch"]

@@ -117,7 +117,7 @@ def sealed_case(path, store, manifest):
     """What a trusted key signed may load, if it describes the members that are there."""
     try:
         data = faults.sealed(manifest, WHOLE[MANIFEST["members"][0]["offset"] :])
-    except ValueError:
+    except (TypeError, ValueError):  # no JSON at all, as above
         return
     path.write_bytes(data)
     read = answers(Bundle.open, path, store)
