@@ -11,7 +11,17 @@ import pytest
 
 from tests.conftest import ROOT, run_toolkit
 from toolkit.errors import DataError
-from toolkit.recipes.pulse import LIMIT, WINDOW, data, disturbed, figures, judged, series, windows
+from toolkit.recipes.pulse import (
+    LIMIT,
+    WINDOW,
+    data,
+    disturbed,
+    figures,
+    judged,
+    main,
+    series,
+    windows,
+)
 from toolkit.runs import Run
 
 LEARNT, WHOLE, MARKED = 600, 1000, slice(800, 812)
@@ -96,6 +106,13 @@ def test_from_a_pressure_to_a_stream(made: Path, tmp_path: Path) -> None:
     assert labels[-1] == "normal"
     excess = np.array([each["outputs"]["excess"][0][0] for each in said])
     assert [label == "anomaly" for label in labels] == (excess > 0).tolist()
+
+
+@pytest.mark.parametrize(("given", "words"), [([], "FILE"), (["missing.onnx"], "missing.onnx: No")])
+def test_a_file_that_is_not_there_is_told(given, words, capsys) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(given)
+    assert words in capsys.readouterr().err
 
 
 @pytest.mark.soak

@@ -6,14 +6,17 @@ model gives the error of its own reconstruction, as a share of a limit: above it
 'anomaly'. `python -m toolkit.recipes.pulse FILE...` tells how well exported files do.
 """
 
+import argparse
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from edge.errors import EdgeError
 from toolkit import Adam, Cosine, Data, Probe, Recipe, Split
 from toolkit.datasets import places
-from toolkit.errors import DataError
+from toolkit.errors import DataError, ToolkitError
 from toolkit.recipe import Array
 
 LABELS = ("normal", "anomaly")
@@ -176,6 +179,17 @@ def figures(path: str) -> str:
     )
 
 
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; it ends with 2 on misuse."""
+    parser = argparse.ArgumentParser(prog="python -m toolkit.recipes.pulse")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="an exported .tflite or .onnx")
+    for file in parser.parse_args(arguments).files:
+        try:
+            sys.stdout.write(f"{file}: {figures(file)}\n")
+        except (EdgeError, ToolkitError) as error:
+            parser.error(str(error))
+    return 0
+
+
 if __name__ == "__main__":
-    for file in sys.argv[1:]:
-        sys.stdout.write(f"{file}: {figures(file)}\n")
+    sys.exit(main())
