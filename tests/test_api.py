@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import ROOT
 from toolkit import Data, Recipe, Split, api
 from toolkit.api.given import file_of, job_of, request_of
-from toolkit.artifacts import from_npz
+from toolkit.artifacts import PRECISIONS, from_npz
 from toolkit.errors import NotFoundError, UsageError
 from toolkit.runs import Run
 
@@ -64,6 +64,13 @@ def test_what_is_offered_is_there_and_explained():
     assert all(hasattr(api, name) for name in api.__all__)
     functions = [getattr(api, name) for name in api.__all__ if name.islower()]
     assert all(inspect.getdoc(function) for function in functions)
+
+
+def test_the_best_of_a_run_may_be_any_precision(monkeypatch):
+    monkeypatch.setattr("toolkit.pipeline.run_all", lambda job, *_: job)
+    best, plain = (api.run_all(precisions=[name]) for name in ("best", "fp16"))
+    assert (best.best, best.request.precisions) == (True, PRECISIONS)
+    assert (plain.best, plain.request.precisions) == (False, ("fp16",))
 
 
 def test_a_recipe_is_a_name_a_path_or_a_text(tmp_path):

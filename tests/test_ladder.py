@@ -107,6 +107,12 @@ def test_where_not_even_fp32_is_good_enough_the_command_fails(run):
     assert [export.file for export in run.exports] == ["exports/job-torch-fp32-opset18.onnx"]
 
 
+def test_a_folder_that_is_not_good_enough_goes_as_a_whole(run):
+    run.replace("exports/job-tf-int8-micro", {"model.h": b"", "more/model.c": b""})
+    run.drop_exports(["exports/job-tf-int8-micro"])
+    assert list((run.path / "exports").iterdir()) == []
+
+
 def test_the_run_keeps_what_was_tried_even_where_nothing_passed(run):
     with pytest.raises(CheckError):
         climb(Exporter(run), SAMPLES, judge(("onnx", "fp32")))

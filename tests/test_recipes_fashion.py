@@ -78,10 +78,7 @@ def transfer(folder: Path, backbone: Run, place: dict[str, str], framework: str)
     """The run of the documentation's second recipe with a trained model's weights."""
     for name in ("fashion_backbone.py", "fashion_few.py"):
         shutil.copy(EXAMPLES / name, folder)
-    for suffix, name in ((".keras", "tf"), (".safetensors", "torch")):
-        if framework in (name, "both"):
-            content = backbone.read(f"{name}/model{suffix}")
-            (folder / f"backbone{suffix}").write_bytes(content)
+    (folder / "backbone").symlink_to(backbone.path)
     few = folder / "fashion_few.py"
     return trained(folder, few, place, "train", "--framework", framework, "--workers", "1")
 

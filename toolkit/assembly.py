@@ -10,8 +10,10 @@ from os import PathLike
 from typing import Any
 
 from toolkit.artifacts import title_of
-from toolkit.data.evidence import Calibration, calibrate, evidence_of
-from toolkit.errors import UsageError
+from toolkit.card import Card
+from toolkit.data.evidence import Calibration, Evidence, calibrate, evidence_of
+from toolkit.data.load import Dataset
+from toolkit.errors import DataError, UsageError
 from toolkit.export.request import Request
 from toolkit.hosts import Host
 from toolkit.models.adopt import models_of
@@ -47,14 +49,25 @@ class Job:
     Attributes:
         source: the recipe.
         options: how to train it.
-        request: which files to export.
+        request: which files to export; with `best`, which may be tried.
         limits: how good they must be.
+        best: keep only the smallest precision that passes, of each model and target.
     """
 
     source: RecipeSource
     options: Options
     request: Request
     limits: Limits = Limits()
+    best: bool = False
+
+    def check(self, dataset: Dataset) -> None:
+        """Refuse data with too few samples for the files, before they are trained on.
+
+        Raises:
+            DataError: static quantisation lacks samples, and no other precision will do.
+        """
+        if self.request.static and not self.best:
+            calibrate(Evidence(dataset.train, dataset.validation), Card.of(self.source.load()))
 
 
 def to_train(
@@ -118,6 +131,14 @@ def calibration_of(run: Run) -> Calibration:
         DataError: the run has none.
     """
     return calibrate(evidence_of(run), run.card)
+
+
+def calibration_or_why(run: Run) -> Calibration | DataError:
+    """Samples that static quantisation sees, or why there are none."""
+    try:
+        return calibration_of(run)
+    except DataError as error:
+        return error
 
 
 def verifier_of(run: Run, limits: Limits, children: Host, tensorflow: Host) -> Verifier:

@@ -103,12 +103,8 @@ def run(
 ) -> None:
     """Train RECIPE, export it and verify every file, in one go."""
     screen = screen_for(as_json)
-    if "best" in given["precisions"]:
-        raise UsageError(
-            "--precision best is of export: train, then toolkit export --precision best"
-        )
-    limits = pipeline.Limits(min_agreement, max_drop)
-    job = pipeline.Job(*_job(given), request_of(given), limits)
+    limits, best = pipeline.Limits(min_agreement, max_drop), "best" in given["precisions"]
+    job = pipeline.Job(*_job(given), request_of(given), limits, best)
     if dry_run:
         show_plan(plan_run(job, runs_dir), as_json)
         return

@@ -9,15 +9,22 @@ stages are given in assembly.py.
 """
 
 import contextlib
+import functools
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from toolkit import ladder
 from toolkit.artifacts import Check, Export
-from toolkit.assembly import Job, Limits, calibration_of, models_for, verifier_of
+from toolkit.assembly import (
+    Job,
+    Limits,
+    calibration_of,
+    calibration_or_why,
+    models_for,
+    verifier_of,
+)
 from toolkit.console import Screen
-from toolkit.data.evidence import Calibration
 from toolkit.delivery import (
     bench,
     bench_files,
@@ -27,8 +34,7 @@ from toolkit.delivery import (
     report,
     serve_sources,
 )
-from toolkit.errors import DataError, ToolkitError
-from toolkit.export.request import STATIC, Request
+from toolkit.export.request import Request
 from toolkit.export.stage import Exporter
 from toolkit.export.stage import export as export_stage
 from toolkit.hosts import ChildProcesses, Host
@@ -124,7 +130,7 @@ def export(run: Run, request: Request, frameworks: Sequence[str]) -> list[Export
     """
     request.check(frameworks)
     models = models_for(run, frameworks)
-    calibration = calibration_of(run) if set(request.precisions) & set(STATIC) else None
+    calibration = calibration_of(run) if request.static else None
     with ChildProcesses() as children:
         exporter = Exporter(run, request, models, lambda _: children, children)
         return export_stage(exporter, calibration)
@@ -140,10 +146,7 @@ def best(
     """
     request.check(frameworks)
     models = models_for(run, frameworks)
-    try:
-        calibration: Calibration | ToolkitError = calibration_of(run)
-    except DataError as error:
-        calibration = error
+    calibration = calibration_or_why(run)
     with ChildProcesses() as children:
         exporter = Exporter(run, request, models, lambda _: children, children)
         verifier = verifier_of(run, limits, children, children)
@@ -197,27 +200,31 @@ def run_all(job: Job, root: Path, screen: Screen) -> tuple[Run, list[Check]]:
     """Train, export and verify in one go.
 
     Raises:
-        ToolkitError: as `train`, `export` and `verify` do.
+        ToolkitError: as `train`, `export` or `best`, and `verify` do; what can be told of the
+            data is told before the training begins.
     """
-    source, request = job.source, job.request
+    request = job.request
     request.check(job.options.frameworks)
-    static = bool(set(request.precisions) & set(STATIC))
     with (
-        training.new(source, job.options, root, screen) as trained,
+        training.new(job.source, job.options, root, screen, job.check) as trained,
         ChildProcesses() as children,
     ):
-        run = trained.run
+        run, host_of = trained.run, functools.partial(_host, trained.session, children)
 
         def export_in(name: str, group: WorkerGroup) -> None:
             models = {name: models_of(run)[name]}
             exporter = Exporter(run, request, models, lambda _: group, children)
-            export_stage(exporter, calibration_of(run) if static else None)
+            export_stage(exporter, calibration_of(run) if request.static else None)
 
-        trained.train(export_in)
+        trained.train(None if job.best else export_in)
         screen.trained(run)
-        screen.exports(run.exports)
-        tensorflow = _tensorflow_host(trained.session, children)
-        checks = verifier_of(run, job.limits, children, tensorflow).verify()
+        if not job.best:
+            screen.exports(run.exports)
+        verifier = verifier_of(run, job.limits, children, host_of("tf"))
+        if job.best:
+            exporter = Exporter(run, request, models_of(run), host_of, children)
+            screen.rungs(ladder.climb(exporter, calibration_or_why(run), verifier.check))
+        checks = verifier.verify()
     _to_tensorboard(run, checks)
     return run, checks
 
@@ -233,7 +240,7 @@ def _to_tensorboard(run: Run, checks: Sequence[Check]) -> None:
             events.text("precisions", as_markdown(checks))
 
 
-def _tensorflow_host(opened: Session, children: Host) -> Host:
-    """The TensorFlow workers where they still run, otherwise child processes."""
-    supervisor = opened.supervisors.get("tf")
+def _host(opened: Session, children: Host, framework: str) -> Host:
+    """A framework's workers where they still run, otherwise child processes."""
+    supervisor = opened.supervisors.get(framework)
     return supervisor.group if supervisor is not None and opened.side_by_side else children

@@ -80,8 +80,9 @@ class Recipe:
         precision: 'float32', or 'bfloat16' or 'float16' (with loss scaling) to compute in mixed
             precision; weights stay float32.
         sync_batch_norm: make batch normalisation see the whole global batch.
-        start_from: weights to start from, '.safetensors' for torch and '.keras' or '.weights.h5'
-            for Keras; a path or a mapping of 'tf' and 'torch' to paths, relative to the recipe.
+        start_from: weights to start from: the directory of a run, of which each framework takes
+            its own model, or a file, '.safetensors' for torch and '.keras' or '.weights.h5' for
+            Keras; a path or a mapping of 'tf' and 'torch' to paths, relative to the recipe.
         frozen: patterns (as in `fnmatch`) of Keras layer names or torch parameter names that are
             not trained, or a mapping of 'tf' and 'torch' to such patterns.
         compile: run `torch.compile`; TensorFlow's steps are compiled graphs anyway.
@@ -153,8 +154,8 @@ class Recipe:
         given = self.augment
         return tuple(given.get(input_name, ()) if isinstance(given, Mapping) else given)
 
-    def weights_file(self, framework: str) -> str | None:
-        """Path of the weights that `framework` starts from, as the recipe gives it."""
+    def weights_path(self, framework: str) -> str | None:
+        """Path of the file or run that `framework` starts from, as the recipe gives it."""
         given = self.start_from
         return given.get(framework) if isinstance(given, Mapping) else given
 

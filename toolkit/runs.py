@@ -262,12 +262,16 @@ class Run:
             self.update(exports=[asdict(export) for export in rows.values()])
 
     def drop_exports(self, files: Sequence[str]) -> None:
-        """Forget exported files, and delete them."""
+        """Forget exported files or folders, and delete them."""
         with self._lock:
             kept = [asdict(export) for export in self.exports if export.file not in files]
             self.update(exports=kept)
         for file in files:
-            (self.path / file).unlink(missing_ok=True)
+            path = self.path / file
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
 
     @property
     def verification(self) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""Shoes and bags from two images of each class, on a backbone that is given as a file."""
+"""Shoes and bags from two images of each class, on the backbone of another run."""
 
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ recipe = replace(
     data=data,
     keras=lambda: fashion.keras_model(len(NEW)),
     torch=lambda: fashion.torch_model(len(NEW)),
-    start_from={"tf": "backbone.keras", "torch": "backbone.safetensors"},
+    start_from="backbone",  # a run's directory: each framework takes its own model
     frozen=("stem*", "first*", "second*"),
     epochs=40,
     validate_every=10,

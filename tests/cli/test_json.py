@@ -100,7 +100,8 @@ def test_plans(toolkit, made, net):
     for arguments in (
         ["train", "linear"],
         ["train", "linear", "--prove"],
-        ["run", "linear", "--precision", "all"],
+        ["run", "digits", "--precision", "all"],
+        ["run", "linear", "--precision", "best"],
         ["verify"],
         ["bench"],
         ["bundle", "--unsigned", "--framework", "tf"],

@@ -58,7 +58,7 @@ ESCAPE = "\x1b["
             ["run", "--target", "savedmodel", "--framework", "torch"],
             ["leave it out", "--framework"],
         ),
-        (["run", "--precision", "best"], ["toolkit export --precision best"]),
+        (["run", "--precision", "int8"], ["at least 100 samples", "--precision dynamic"]),
         (["bundle", "--unsigned", "--license", "no"], ["--license no", "check the path"]),
         (["serve", "--token-file", "no"], ["TOOLKIT_TOKEN"]),
         (["runs", "-q", "-v"], ["either --quiet or --verbose"]),

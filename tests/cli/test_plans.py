@@ -76,6 +76,7 @@ def test_what_cannot_be_done_is_refused_as_ever(toolkit, made):
     for arguments, word in (
         (["train", "--workers", "99"], "99 CPUs"),
         (["run", "--framework", "torch", "--target", "savedmodel"], "TensorFlow model only"),
+        (["run", "--precision", "fp32", "--precision", "16x8"], "at least 100 samples"),
         (["export", "--framework", "tf"], "/model."),
         (["bundle", "--unsigned"], "choose with --framework"),
         (["train", "--resume", made.name], "older toolkit"),
@@ -85,16 +86,23 @@ def test_what_cannot_be_done_is_refused_as_ever(toolkit, made):
 
 
 def test_files_are_called_as_the_request_calls_them(toolkit):
-    found = plan(toolkit, "run", "linear", "--precision", "int8", "--io", "int8", "--batch", "4")
+    found = plan(toolkit, "run", "digits", "--precision", "int8", "--io", "int8", "--batch", "4")
     train, export, verify = found["stages"]
     request = Request(precisions=("int8",), io="int8", batch=4)
     names = [
-        request.file_name("linear", framework, target, "int8")
+        request.file_name("digits", framework, target, "int8")
         for framework, target in request.cells(("tf", "torch"))
     ]
-    assert export["files"] == [f"runs/linear-<time>/exports/{name}" for name in names]
+    assert export["files"] == [f"runs/digits-<time>/exports/{name}" for name in names]
     assert verify["facts"]["checks"] == {"LiteRT": 2, "onnxruntime": 2}
     assert train["stage"] == "train"
+
+
+def test_of_the_ladder_one_file_of_each_model_and_target_stays(toolkit):
+    _, export, verify = plan(toolkit, "run", "linear", "--precision", "best")["stages"]
+    assert len(export["files"]) == 22
+    assert "the smallest that passes stays" in export["notes"][0]
+    assert verify["facts"] == {"files": 4, "checks": {"LiteRT": 2, "onnxruntime": 2}}
 
 
 def test_a_bundle_is_what_it_will_be(toolkit, made):

@@ -52,12 +52,14 @@ def allocation(workers: int) -> Allocation:
     return Allocation(workers, cpus=0.25, gpus=0, threads=1, side_by_side=True)
 
 
-def train(framework: str, workers: int, recipe: RecipeSource, logs=None) -> Trained:
+def train(
+    framework: str, workers: int, recipe: RecipeSource, logs=None, start: bytes | None = None
+) -> Trained:
     """Train to the end, without supervision."""
     group = WorkerGroup(framework, allocation(workers), logs)
     group.start()
     try:
-        job = Job(recipe, Settings(checkpoint_every="never"))
+        job = Job(recipe, Settings(checkpoint_every="never"), start)
         *_, last = group.train(job, put(load(recipe.load())))
         assert isinstance(last, Trained)
         return last

@@ -100,12 +100,23 @@ def run_all(
 ) -> tuple[Run, list[Check]]:
     """Train, export and verify in one go, in the workers that trained.
 
+    Args:
+        recipe: see `train`.
+        workers: see `train`.
+        framework: see `train`.
+        targets: see `export`.
+        precisions: see `export`; or 'best' for the smallest that passes, of each model and target,
+            as the function `best` finds it.
+        runs: folder of all runs.
+        **how: see `Training`.
+
     Raises:
-        ToolkitError: as `train`, `export` and `verify` do.
+        ToolkitError: as `train`, `export` or `best`, and `verify` do.
     """
     found, options = job_of(recipe, workers, framework, how)
-    request = request_of(options.frameworks, targets, precisions, {})
-    job = pipeline.Job(found, options, request)
+    best = "best" in precisions
+    request = request_of(options.frameworks, targets, ("all",) if best else precisions, {})
+    job = pipeline.Job(found, options, request, best=best)
     return pipeline.run_all(job, Path(runs), screen_of(how))
 
 

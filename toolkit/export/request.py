@@ -72,8 +72,13 @@ class Request:
             for name in given:
                 if name not in known:
                     raise UsageError(f"there is no {what} {name!r}; {nearest(str(name), known)}")
-        if self.io == "int8" and not set(self.precisions) & set(STATIC):
+        if self.io == "int8" and not self.static:
             raise UsageError("--io int8 needs --precision int8, int8-float or 16x8")
+
+    @property
+    def static(self) -> bool:
+        """Whether one of the precisions needs calibration samples."""
+        return bool(set(self.precisions) & set(STATIC))
 
     def check(self, frameworks: Sequence[str]) -> None:
         """Refuse what cannot be made from models of these frameworks.

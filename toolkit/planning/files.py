@@ -8,7 +8,7 @@ from toolkit import pipeline
 from toolkit.artifacts import title_of
 from toolkit.assembly import calibration_of, models_for
 from toolkit.bundle.stage import Wanted, contents
-from toolkit.export.request import STATIC, Request
+from toolkit.export.request import Request
 from toolkit.models.source import read
 from toolkit.planning.past import Past, measuring
 from toolkit.planning.plan import Guess, Plan, Stage, new_run
@@ -26,7 +26,7 @@ def plan_export(run: Run, request: Request, frameworks: Sequence[str], *, best: 
     """
     request.check(frameworks)
     models_for(run, frameworks)
-    if set(request.precisions) & set(STATIC) and not best:
+    if request.static and not best:
         calibration_of(run)
     past = Past(run.path.parent, run.card.name)
     stage = export_stage(request, frameworks, run.card.name, past, str(run.path), best=best)

@@ -17,7 +17,7 @@ from toolkit.recipe import TITLES, Recipe
 from toolkit.runs import Run
 from toolkit.settings_file import without_secrets
 from toolkit.source import RecipeSource
-from toolkit.train import cluster, training
+from toolkit.train import cluster, resuming, training
 from toolkit.train.resources import Allocation, allocate
 from toolkit.train.session import Options
 
@@ -41,12 +41,18 @@ def plan_run(job: Job, root: Path) -> Plan:
     job.request.check(job.options.frameworks)
     name = job.source.load().name
     run = new_run(root, name)
-    export = export_stage(job.request, job.options.frameworks, name, Past(root, name), run)
-    train = _train(job.source, job.options, root, files=len(export.files))
-    if train.guess.basis.endswith("same training"):  # which exported the same files meanwhile
+    past = Past(root, name)
+    export = export_stage(job.request, job.options.frameworks, name, past, run, best=job.best)
+    loaded, _ = training.checked(job.source, job.options.frameworks, job.check)
+    meanwhile = 0 if job.best else len(export.files)
+    train = _train(job.source, job.options, root, loaded, files=meanwhile)
+    if meanwhile and train.guess.basis.endswith("same training"):  # with the same files
         export = replace(export, guess=Guess(0.0, "training's time"))
-    cells = [(row["target"], row["precision"]) for row in export.facts["files"]]
-    verify = verify_stage(cells, Past(root, name), run)
+    rows = export.facts["files"]
+    if job.best:
+        rows = {(row["framework"], row["target"]): row for row in rows}.values()
+    cells = [(row["target"], row["precision"]) for row in rows]
+    verify = verify_stage(cells, past, run)
     return Plan("run", run, [train, export, verify])
 
 
@@ -56,8 +62,8 @@ def plan_resume(run: Run, options: Options) -> Plan:
     Raises:
         UsageError: the run is complete or cannot go on.
     """
-    options = training.remaining(run, options)
-    stage = _train(run.source, options, run.path.parent, files=0)
+    options = resuming.options_of(run, options)
+    stage = _train(run.source, options, run.path.parent, resuming.data_of(run))
     done = {row["framework"]: row["step"] for row in run.rows("metrics")}
     notes = [
         f"{TITLES[name]} ended an epoch at step {done[name]} before; it goes on from its newest "
@@ -82,10 +88,16 @@ def plan_proof(source: RecipeSource, options: Options, steps: int, root: Path) -
 
 
 def _train(
-    source: RecipeSource, options: Options, root: Path, *, files: int = 0, together: bool = True
+    source: RecipeSource,
+    options: Options,
+    root: Path,
+    loaded: Dataset | Unread | None = None,
+    *,
+    files: int = 0,
+    together: bool = True,
 ) -> Stage:
     recipe, names = source.load(), options.frameworks
-    loaded, _ = training.checked(source, names)
+    loaded = loaded or training.checked(source, names)[0]
     share = _share(options, recipe, len(names) if together else 1)
     samples = _samples(loaded)
     steps = {}

@@ -6,16 +6,16 @@ Checks everything before anything is started, opens the session, and closes the 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from toolkit.data.load import Dataset, Unread, load
-from toolkit.errors import DataError, NotFoundError, StoppedError, StorageError, UsageError
+from toolkit.errors import StoppedError, StorageError, UsageError
 from toolkit.recipe import FRAMEWORKS, TITLES, Recipe
 from toolkit.runs import Run
 from toolkit.source import RecipeSource
-from toolkit.train import cluster
+from toolkit.train import cluster, resuming, weights
 from toolkit.train import prove as proofs
 from toolkit.train.batches import check_schedule
 from toolkit.train.checkpoints import Checkpoints, Identity
@@ -28,7 +28,8 @@ from toolkit.train.settings import Settings
 from toolkit.train.storage import Storage
 from toolkit.train.worker import Job
 
-_KEPT = ("checkpoint_every", "checkpoint_dir", "keep", "ledger")  # options that resuming takes over
+Accept = Callable[[Dataset], None]
+"""Raises where the data do not fit what comes after the training."""
 
 
 class Screen(Watcher, Protocol):
@@ -90,23 +91,30 @@ class Training:
         settings = Settings(
             checkpoint_every=self._options.checkpoint_every, ledger=self._options.ledger
         )
-        return Job(self._source, settings, _weights(self.run, framework))
+        return Job(self._source, settings, weights.kept(self.run, framework))
 
 
 @contextmanager
-def new(source: RecipeSource, options: Options, root: Path, screen: Screen) -> Iterator[Training]:
-    """Open a session for a run that begins."""
+def new(
+    source: RecipeSource,
+    options: Options,
+    root: Path,
+    screen: Screen,
+    accept: Accept | None = None,
+) -> Iterator[Training]:
+    """Open a session for a run that begins; `accept` looks at streams, too, once they are read."""
     began, recipe = time.perf_counter(), source.load()
-    loaded, weights = checked(source, options.frameworks)
+    loaded, first = checked(source, options.frameworks, accept)
 
     def begin() -> tuple[Run, Dataset]:
         dataset = _read(loaded, source, screen)
-        check_schedule(recipe, dataset.epoch_samples)
-        facts = facts_of(recipe, dataset) | {"options": _kept(options)}
+        if isinstance(loaded, Unread):
+            _check(source, dataset, accept)
+        facts = facts_of(recipe, dataset) | {"options": resuming.recorded(options)}
         run = Run.create(root, recipe.name, source, facts)
-        for name, content in weights.items():
+        for name, content in first.items():
             if content is not None:
-                run.write(f"{name}/start_from", content)
+                weights.keep(run, name, content)
         return run, dataset
 
     with _open(source, options, begin, screen, began) as training:
@@ -114,9 +122,14 @@ def new(source: RecipeSource, options: Options, root: Path, screen: Screen) -> I
 
 
 def checked(
-    source: RecipeSource, frameworks: Sequence[str]
+    source: RecipeSource, frameworks: Sequence[str], accept: Accept | None = None
 ) -> tuple[Dataset | Unread, dict[str, bytes | None]]:
     """The data, and the weights to start from by framework; nothing is started.
+
+    Args:
+        source: the recipe.
+        frameworks: that are trained.
+        accept: looks at the data; of streams nothing is known yet.
 
     Raises:
         UsageError: data, schedule or weights do not fit.
@@ -124,8 +137,15 @@ def checked(
     recipe = source.load()
     loaded = load(recipe)
     if isinstance(loaded, Dataset):
-        check_schedule(recipe, loaded.epoch_samples)
-    return loaded, {name: _read_weights(source, recipe, name) for name in frameworks}
+        _check(source, loaded, accept)
+    return loaded, {name: weights.read(source, recipe, name) for name in frameworks}
+
+
+def _check(source: RecipeSource, dataset: Dataset, accept: Accept | None) -> None:
+    """Refuse data that do not fit the schedule, or what comes after the training."""
+    check_schedule(source.load(), dataset.epoch_samples)
+    if accept is not None:
+        accept(dataset)
 
 
 @contextmanager
@@ -136,36 +156,17 @@ def again(run: Run, options: Options, screen: Screen) -> Iterator[Training]:
         UsageError: nothing is left to train, or the run cannot go on.
         DataError: the data are not those that the run began with.
     """
-    facts, options, source = run.facts, remaining(run, options), run.source
-    loaded = load(source.load())
+    options, source, loaded = resuming.options_of(run, options), run.source, resuming.data_of(run)
 
     def begin() -> tuple[Run, Dataset]:
         dataset = _read(loaded, source, screen)
-        if dataset.sha256 != facts["data"]["sha256"]:
-            raise DataError(
-                f"the data of recipe {facts['recipe']['name']!r} are not those that run "
-                f"{run.name} began with (their SHA-256 differs); restore them, or train anew"
-            )
+        if isinstance(loaded, Unread):
+            resuming.check_same(run, dataset)
         return run, dataset
 
     with _open(source, options, begin, screen) as training:
         run.update(status="training", error=None)
         yield training
-
-
-def remaining(run: Run, options: Options) -> Options:
-    """How a run goes on: what is left to train, and its own options where they count.
-
-    Raises:
-        UsageError: nothing is left to train, or the run cannot go on.
-    """
-    given = run.facts.get("options")
-    if not given:
-        raise UsageError(f"run {run.name} was made by an older toolkit; train anew")
-    left = tuple(name for name in given["frameworks"] if name not in run.frameworks)
-    if not left:
-        raise UsageError(f"run {run.name} is trained; next: toolkit export --run {run.name}")
-    return replace(options, frameworks=left, **{name: given[name] for name in _KEPT})
 
 
 def prove(
@@ -185,7 +186,7 @@ def prove(
         shared = put(_read(loaded, source, screen))
         for name in options.frameworks:
             screen.say(f"{TITLES[name]}: {steps} steps on 1 and on {share.workers} workers")
-            job = Job(source, Settings(), _read_weights(source, recipe, name))
+            job = Job(source, Settings(), weights.read(source, recipe, name))
             results.append(proofs.prove(name, job, shared, share, steps, logs))
     return results
 
@@ -247,35 +248,6 @@ def below(location: str, name: str) -> str:
     """A folder in a folder, which may be a path or a URL with a query."""
     place, question, query = location.partition("?")
     return f"{place.rstrip('/')}/{name}{question}{query}"
-
-
-def _kept(options: Options) -> dict[str, Any]:
-    return {name: value for name, value in asdict(options).items() if name in _KEPT} | {
-        "frameworks": list(options.frameworks)
-    }
-
-
-def _read_weights(source: RecipeSource, recipe: Recipe, framework: str) -> bytes | None:
-    """The file that a framework's training starts from.
-
-    Raises:
-        NotFoundError: it cannot be read.
-    """
-    name = recipe.weights_file(framework)
-    if name is None:
-        return None
-    path = Path(source.origin).parent / name
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise NotFoundError(
-            f"recipe {recipe.name!r}, field 'start_from': {path} cannot be read: {error.strerror}"
-        ) from error
-
-
-def _weights(run: Run, framework: str) -> bytes | None:
-    path = run.path / framework / "start_from"
-    return path.read_bytes() if path.is_file() else None
 
 
 def _announcement(recipe: Recipe, frameworks: tuple[str, ...], share: Allocation) -> str:
