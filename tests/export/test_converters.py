@@ -6,9 +6,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 from edge.runtime import load
 from tests.export.zoo import convert_all
+from toolkit.export import quantise_flatbuffer as flatbuffer
+from toolkit.export.quantise import quantise
+from toolkit.export.quantise_ranges import ranges_of
 from toolkit.hosts import ChildProcesses
 
 FREE, ONE, TWO = None, 1, 2
@@ -33,6 +37,7 @@ TORCH = {
     "two_outputs": (ONE, FREE),
     "tuples": (ONE, FREE),
     "embedding": (ONE, FREE),
+    "tied": (ONE, None),
     "image": (ONE, FREE),
     "static_program": (TWO, TWO),
 }
@@ -185,6 +190,62 @@ def opset_of(path: Path) -> int:
 def test_a_file_has_the_operator_set_that_was_asked_for(keras_zoo, torch_zoo):
     assert opset_of(keras_zoo / "recipe" / "model.onnx") == 15
     assert opset_of(torch_zoo / "tuples" / "model.onnx") == 18
+
+
+def random_ids(count: int) -> dict[str, np.ndarray]:
+    return {"ids": np.random.default_rng(0).integers(0, 20, (count, 6), dtype=np.int32)}
+
+
+def lookup(content: bytes):
+    """Of the only embedding: the operator's name, and its table."""
+    tree = flatbuffer.parse(content)
+    (graph,) = tree.subgraphs
+    place = {"GATHER": 0, "EMBEDDING_LOOKUP": 1}
+    ((name, operator),) = [one for one in flatbuffer.operators(tree, graph) if one[0] in place]
+    return name, graph.tensors[operator.inputs[place[name]]]
+
+
+@pytest.mark.parametrize("precision", ["dynamic", "int8", "int8-float", "16x8"])
+@pytest.mark.parametrize("name", ["embedding", "tied"])
+def test_the_table_of_a_torch_embedding_becomes_integers(torch_zoo, tmp_path, name, precision):
+    content = (torch_zoo / name / "model.tflite").read_bytes()
+    calibration = None if precision == "dynamic" else random_ids(64)
+    path = tmp_path / "model.tflite"
+    path.write_bytes(quantise(content, "tflite", precision, calibration))
+    _, table = lookup(path.read_bytes())
+    stays = name == "tied" and precision == "int8-float"  # its other reader makes the output
+    assert table.type == (schema.TensorType.FLOAT32 if stays else schema.TensorType.INT8)
+    if not stays:
+        rows = 20 if name == "tied" and precision == "dynamic" else 1
+        assert len(table.quantization.scale) == rows
+    asked = random_ids(64)  # other ids may go beyond the ranges that were seen
+    expected = load(torch_zoo / name / "model.tflite").predict(asked)
+    for output, values in load(path).predict(asked).items():
+        assert np.abs(values - expected[output]).max() < 0.05 * np.ptp(expected[output])
+
+
+def test_a_torch_embedding_is_the_operator_that_second_runtimes_know(torch_zoo):
+    """But one whose table is another layer's too, which integers would double."""
+    names = [
+        lookup((torch_zoo / n / "model.tflite").read_bytes())[0] for n in ("embedding", "tied")
+    ]
+    assert names == ["GATHER", "EMBEDDING_LOOKUP"]
+
+
+def test_ranges_are_of_tensors_and_not_of_scratch_memory(torch_zoo):
+    """MEAN has some, without a name, that may hold NaN."""
+    content = (torch_zoo / "embedding" / "model.tflite").read_bytes()
+    (signature,) = flatbuffer.parse(content).signatureDefs
+    ranges = ranges_of(content, signature, [random_ids(1)])
+    assert all(ranges)
+
+
+def test_tensors_of_torch_are_called_after_modules_alone(torch_zoo):
+    tree = flatbuffer.parse((torch_zoo / "tied" / "model.tflite").read_bytes())
+    names = [flatbuffer.text(tensor.name) for tensor in tree.subgraphs[0].tensors]
+    assert "ids" in names
+    assert any(name.startswith("Tied_model/Linear_inner;") for name in names)
+    assert not [name for name in names if "torch" in name or "." in name.replace("arith.", "")]
 
 
 @pytest.mark.soak

@@ -76,6 +76,19 @@ def embedding(folder):
     return Case(source("Words", folder), {"ids": RANDOM.integers(0, 20, (COUNT, 6))}, ALL)
 
 
+class Tied(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table, self.inner = nn.Embedding(20, 16), nn.Linear(16, 16)
+
+    def forward(self, ids):
+        return self.inner(self.table(ids).mean(1)) @ self.table.weight.T
+
+
+def tied(folder):
+    return Case(source("Tied", folder), {"ids": RANDOM.integers(0, 20, (COUNT, 6))}, ("tflite",))
+
+
 class Image(nn.Module):
     def __init__(self):
         super().__init__()
@@ -215,8 +228,8 @@ def new_opset(folder):
 CASES = {
     case.__name__: case
     for case in (
-        two_outputs, tuples, dictionary, embedding, image, channels_last, lstm, gru, attention,
-        encoder, sequence, one_batch, no_operator, opset, old_opset, program, static_program,
-        other_batch, new_opset,
+        two_outputs, tuples, dictionary, embedding, tied, image, channels_last, lstm, gru,
+        attention, encoder, sequence, one_batch, no_operator, opset, old_opset, program,
+        static_program, other_batch, new_opset,
     )
 }  # fmt: skip

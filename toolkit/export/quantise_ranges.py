@@ -86,8 +86,9 @@ def ranges_of(
             interpreter.set_tensor(places[name], array)
         interpreter.invoke()
         for detail in interpreter.get_tensor_details():
-            if detail["dtype"] is np.float32 and np.prod(detail["shape"]) > 0:
-                _widen(ranges, detail["name"], interpreter.get_tensor(detail["index"]))
+            name = detail["name"]  # scratch memory has none, and may hold anything
+            if name and detail["dtype"] is np.float32 and np.prod(detail["shape"]) > 0:
+                _widen(ranges, name, interpreter.get_tensor(detail["index"]))
     for limits in ranges.values():
         if not (limits["min"].any() or limits["max"].any()):  # no runtime takes a scale of 0
             limits["max"] = np.ones_like(limits["max"])

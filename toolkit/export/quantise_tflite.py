@@ -17,6 +17,7 @@ from edge.tensor import Tensor
 from toolkit.errors import ConversionError
 from toolkit.export import quantise_flatbuffer as flatbuffer
 from toolkit.export.quantise_ranges import joined, ranges_of, samples_of
+from toolkit.export.tflite_lookups import gather_lookups
 from toolkit.recipe import Array
 
 _SIGNATURE = "serving_default"
@@ -60,6 +61,7 @@ def quantise_tflite(
     if precision == "fp16":
         flatbuffer.halve_weights(tree)
     else:
+        gather_lookups(tree, tied=precision in ("int8", "16x8"))
         samples = samples_of(tree, signature, calibration) if calibration else []
         recipe = _recipe(tree, signature, precision, io)
         hidden = flatbuffer.hide_used_outputs(tree, signature)
@@ -117,15 +119,14 @@ def _recipe(tree: Any, signature: Any, precision: str, io: str) -> list[dict[str
     """What the quantiser does with which operator; a later rule wins."""
     from ai_edge_quantizer import recipe as recipes
 
+    integers = list(recipes.static_wi8_ai8())
+    tables = [integers[0] | {"operation": "GATHER", "regex": _only(n)} for n, *_ in _tables(tree)]
     if precision == "dynamic":
         # An embedding's table has no dynamic way; its range is known without samples.
         # A small weight saves little and slows its operator down: converters leave it too.
-        dynamic = list(recipes.dynamic_legacy_wi8_afp32())
-        (way,) = recipes.static_wi8_ai8()
-        tables = [way | {"operation": "GATHER", "regex": _only(n)} for n, *_ in _tables(tree)]
-        return dynamic + tables
-    made = recipes.static_wi8_ai16() if precision == "16x8" else recipes.static_wi8_ai8()
-    rules: list[dict[str, Any]] = list(made)
+        return [*recipes.dynamic_legacy_wi8_afp32(), *tables]
+    # With activations of 16 bits the quantiser would take a table for one of them.
+    rules = [*recipes.static_wi8_ai16(), *tables] if precision == "16x8" else integers
     if io == "float":
         rules += [_no_quantisation(".*", "INPUT"), _no_quantisation(".*", "OUTPUT")]
     if precision == "int8-float":
