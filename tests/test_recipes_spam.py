@@ -73,7 +73,7 @@ def test_the_real_mails_in_both_frameworks(tmp_path: Path) -> None:
     assert min(check["after"] for check in checks) > FLOOR
 
 
-FLOOR = 0.97  # of accuracy, whatever the seed: see docs/spam.md
+FLOOR = 0.975  # of accuracy, whatever the seed and the processor: see docs/spam.md
 
 
 def edge(*arguments: str | Path) -> list[str]:
