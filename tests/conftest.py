@@ -21,6 +21,10 @@ settings.load_profile("steady")
 # Two cores are shared by everything that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Hundreds of processes import the same modules: let the first one keep what it compiled.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 
 @dataclass(frozen=True)
 class Result:

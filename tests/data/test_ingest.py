@@ -247,8 +247,16 @@ def test_bad_ray_data_are_refused(ray_cluster, tmp_path, recipe_file, cache_dir)
     ("body", "match"),
     [
         ("return tf.data.Dataset.from_tensor_slices((X, Y)).repeat()", "never ends"),
-        ("return tf.data.Dataset.from_tensor_slices((X, Y)).batch(4)", r"sample 2 has shape"),
-        ("return tf.data.Dataset.from_tensor_slices((X, list('abcabcabca')))", "'y': sample 0"),
+        pytest.param(
+            "return tf.data.Dataset.from_tensor_slices((X, Y)).batch(4)",
+            r"sample 2 has shape",
+            marks=pytest.mark.soak,
+        ),
+        pytest.param(
+            "return tf.data.Dataset.from_tensor_slices((X, list('abcabcabca')))",
+            "'y': sample 0",
+            marks=pytest.mark.soak,
+        ),
     ],
 )
 def test_bad_tf_data_are_refused(ray_cluster, recipe_file, cache_dir, body, match):

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.train.real import FRAMEWORKS, source, weights
+from tests.train.real import source, weights
 from tests.train.real import train as train_really
 from toolkit import Callback, Data, Experience, Rollout, Split
 from toolkit.data.load import load
@@ -307,7 +307,7 @@ recipe = Recipe("played", data, keras_model, torch_model, optimizer=Adam(0.01), 
 """
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("framework", ["tf", pytest.param("torch", marks=pytest.mark.soak)])
 def test_real_workers_play_and_learn_as_one_does(ray_cluster, framework):
     one, two = (train_really(framework, workers, source(REAL)) for workers in (1, 2))
     for expected, got in zip(weights(one), weights(two), strict=True):

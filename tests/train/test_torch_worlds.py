@@ -87,7 +87,9 @@ def test_any_number_of_workers_learns_the_same(fields):
     same_on_any_world("network", fields, weigh="some_samples_count_more")
 
 
-@pytest.mark.parametrize("builder", ["normalised", "cumulative"])
+@pytest.mark.parametrize(
+    "builder", ["normalised", pytest.param("cumulative", marks=pytest.mark.soak)]
+)
 @pytest.mark.parametrize("step", [None, PerFramework(torch=twice)], ids=["plain", "own step"])
 def test_synchronised_batch_norm_learns_the_same_on_any_world(builder, step):
     fields = {"sync_batch_norm": True, "optimizer": SGD(0.1), "train_step": step}
